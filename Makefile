@@ -1,0 +1,76 @@
+# Everything that a person or a CI machine does with the study. `make` alone lists the targets.
+PYTHON ?= python3
+
+# snakemake and dvc start each other and python by name: nobody needs to activate the environment.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: help
+help:
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# ensurepip comes last when an environment is made: with pip in it, it is whole.
+.venv/bin/pip:
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed, $(PYTHON) is %d.%d: try make PYTHON=python3.11" % sys.version_info[:2])'
+	$(PYTHON) -m venv .venv
+
+.venv/requirements.stamp: requirements.lock | .venv/bin/pip
+	pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+.venv/requirements-dev.stamp: requirements-dev.lock .venv/requirements.stamp
+	pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+.PHONY: setup
+setup: .venv/requirements.stamp  ## the environment alone: .venv with what requirements.lock pins
+
+# Results that are here are never overwritten: only a clone without any is filled from the remote.
+.PHONY: report
+report: setup  ## the whole study, from raw digits to reports/report.html; what was computed before is pulled
+	@if [ -d results ]; then echo "results/ is here: nothing is pulled"; \
+	elif [ ! -f dvc.lock ]; then echo "no dvc.lock: there is nothing to pull"; \
+	else dvc pull || echo "dvc pull did not bring everything: the rest is computed"; fi
+	snakemake --cores all
+	@echo "The report: $(CURDIR)/reports/report.html"
+
+.PHONY: quick
+quick: setup  ## the same study in miniature (two minutes), in its own folder: quick/reports/report.html
+	cd quick && snakemake --snakefile ../Snakefile --cores all
+	@echo "The report: $(CURDIR)/quick/reports/report.html"
+
+.PHONY: test
+test: .venv/requirements-dev.stamp  ## all tests
+	pytest
+
+# `snakemake --lint` cannot be told that here pip's lock file takes the place of conda and containers, so its findings
+# are filtered; what has neither a finding nor its congratulations is an error in the Snakefile.
+.PHONY: lint
+lint: .venv/requirements-dev.stamp  ## style and types of all code and of the Snakefile
+	ruff check
+	ruff format --check
+	snakefmt --check Snakefile
+	snakemake --lint 2>&1 | awk '{output = output $$0 "\n"} /^Lints for/ {place = $$0} /^    \* |Congratulations/ {linted = 1} \
+		/^    \* / && !/conda environment or container/ {print place $$0; bad = 1} \
+		END {if (!linted) printf "%s", output; exit bad || !linted}'
+	mypy
+
+.PHONY: bench
+bench: setup  ## the speed of training, beside the plain loop's
+	PYTHONPATH=src python benchmarks/speed.py
+
+# Existing pins stay unless pyproject.toml forbids them: delete the lock files first to get the newest versions.
+# The local label, as in torch 2.13.0+cpu, is one machine's; the pin is for all.
+COMPILE = CUSTOM_COMPILE_COMMAND='make lock' pip-compile --quiet --no-config --strip-extras --allow-unsafe --no-annotate \
+	--no-emit-options --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+.PHONY: lock
+lock: .venv/requirements-dev.stamp  ## requirements.lock and requirements-dev.lock anew from pyproject.toml
+	$(COMPILE) --output-file requirements.lock pyproject.toml
+	sed -i.bak 's/+[^ ]*$$//' requirements.lock
+	$(COMPILE) --output-file requirements-dev.lock --extra dev --constraint requirements.lock pyproject.toml
+	sed -i.bak 's/+[^ ]*$$//' requirements-dev.lock
+	rm requirements.lock.bak requirements-dev.lock.bak
+
+.PHONY: clean
+clean:  ## caches of Python and of the tools; results stay
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -path ./.venv -prune -o -name __pycache__ -prune -exec rm -r {} +

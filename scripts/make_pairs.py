@@ -1,0 +1,29 @@
+"""Make the training, validation and test pairs of one dataset seed."""
+
+import argparse
+from pathlib import Path
+
+from digitpairs.data.pairs import make_pairs, to_npz
+from digitpairs.data.sources import load_source
+from digitpairs.errors import run
+from digitpairs.files import write_atomically
+
+
+def main() -> None:
+    """Parse arguments, draw the pairs, write the file."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--source", required=True, help="bundled, mnist or idx")
+    parser.add_argument("--folder", type=Path, help="folder of IDX files")
+    parser.add_argument("--n-train", type=int, required=True, help="pairs to train on")
+    parser.add_argument("--n-validation", type=int, required=True, help="pairs to choose configurations by")
+    parser.add_argument("--n-test", type=int, required=True, help="pairs to report errors on")
+    parser.add_argument("--seed", type=int, required=True, help="which pairs are drawn")
+    parser.add_argument("--output", type=Path, required=True, help="npz file to write")
+    args = parser.parse_args()
+
+    pools = load_source(args.source, args.folder)
+    arrays = make_pairs(pools, args.n_train, args.n_validation, args.n_test, args.seed)
+    write_atomically(args.output, to_npz(arrays))
+
+
+run(main)

@@ -1,0 +1,74 @@
+"""Train all rounds of one configuration, from the start or from an earlier state, and report their errors."""
+
+import argparse
+import csv
+import io
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+
+from digitpairs import checkpoints, errors, models
+from digitpairs.data.pairs import load_pairs
+from digitpairs.files import write_atomically
+from digitpairs.rounds import CURVES, ERRORS, train_rounds
+from digitpairs.training import Configuration, choose_device, keep_freed_memory
+
+
+def to_csv(columns: Iterable[str], rows: Iterable[Iterable[float]]) -> bytes:
+    """Return a table as CSV; each number in the fewest digits that give it back."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(columns)
+    table.writerows(rows)
+    return text.getvalue().encode()
+
+
+def main() -> None:
+    """Parse arguments, train, write what was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pairs", nargs="+", type=Path, required=True, help="one dataset, or one for each round")
+    parser.add_argument("--model", required=True, choices=models.names())
+    parser.add_argument("--options", type=json.loads, required=True, help="the model's options, as JSON")
+    parser.add_argument("--batch-size", type=int, required=True, help="pairs")
+    parser.add_argument("--learning-rate", type=float, required=True)
+    parser.add_argument("--weight-decay", type=float, required=True)
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--stream", choices=["grid", "final"], required=True, help="which random numbers")
+    parser.add_argument("--rounds", type=int, required=True)
+    parser.add_argument("--epochs", type=int, required=True, help="in all, with those of --resume")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or auto")
+    parser.add_argument("--resume", type=Path, help="state of the same rounds after fewer epochs")
+    parser.add_argument("--errors", type=Path, required=True, help="csv to write: one row a round")
+    parser.add_argument("--curves", type=Path, help="csv to write: one row a round and epoch")
+    parser.add_argument("--weights", type=Path, help="safetensors to write: each round's network")
+    parser.add_argument("--state", type=Path, help="safetensors to write: what --resume reads")
+    args = parser.parse_args()
+
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    configuration = Configuration(
+        args.model, args.options, args.batch_size, args.learning_rate, args.weight_decay, args.seed, args.stream
+    )
+    trained = train_rounds(
+        configuration,
+        [load_pairs(path) for path in args.pairs],
+        args.rounds,
+        args.epochs,
+        device=choose_device(args.device),
+        resumed=checkpoints.load(args.resume)[0] if args.resume else None,
+        curves=args.curves is not None,
+    )
+    if args.state:
+        checkpoints.save(args.state, trained.state)
+    if args.weights:
+        weights = checkpoints.stack_nets(trained.nets)
+        checkpoints.save(args.weights, weights, model=args.model, options=args.options)
+    if args.curves:
+        write_atomically(args.curves, to_csv(CURVES, trained.curves))
+    write_atomically(args.errors, to_csv(ERRORS, trained.errors))
+
+
+if __name__ == "__main__":
+    errors.run(main)

@@ -1,0 +1,76 @@
+"""Weights on disk: safetensors files, which hold numbers and never code, with a checksum over their content."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from digitpairs import models
+from digitpairs.errors import StudyError
+from digitpairs.files import write_atomically
+from digitpairs.layers import PairNet
+
+
+def save(path: Path, tensors: Mapping[str, Tensor], **about: Any) -> None:
+    """Write tensors with what is to be known about them (anything JSON holds)."""
+    on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    # One metadata entry only: safetensors writes several in random order.
+    about_text = json.dumps(about | {"sha256": checksum(on_cpu)}, sort_keys=True)
+    write_atomically(path, safetensors.torch.save(on_cpu, {"digitpairs": about_text}))
+
+
+def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what `save` wrote: the tensors and what is known about them.
+
+    Raises `StudyError` for a file that is missing, not such a file, or damaged by as little as one bit.
+    """
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            about = json.loads((file.metadata() or {})["digitpairs"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+        intact = about.pop("sha256") == checksum(tensors)
+    except (OSError, safetensors.SafetensorError, KeyError, ValueError, AttributeError) as error:
+        raise StudyError(f"{path}: not a safetensors file of this study ({error}); remove it to make it again") from error
+    if not intact:
+        raise StudyError(f"{path}: damaged, its content does not match its checksum; remove it to make it again")
+    return tensors, about
+
+
+def checksum(tensors: Mapping[str, Tensor]) -> str:
+    """Return the SHA-256 over names, types, shapes and values, in the order of the names."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].contiguous()
+        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def load_model(path: str | Path, round: int) -> PairNet:
+    """Return one round's trained network, ready to compare pairs.
+
+    `path` is a `rounds.safetensors` of the final rounds, `round` counts from 1. The network takes standardised pairs
+    (pairs, 2, 14, 14), as `digitpairs.data.pairs.load_pairs` returns them; `net(pairs).logits.argmax(-1)` is 1 where
+    the first digit is at most the second.
+
+    Raises `StudyError` for a damaged file and for a round that it does not hold.
+    """
+    tensors, about = load(Path(path))
+    rounds = len(next(iter(tensors.values())))
+    if not 1 <= round <= rounds:
+        raise StudyError(f"{path}: round = {round}; allowed are 1 to {rounds}")
+    net = models.load(about["model"])(**about["options"])
+    net.load_state_dict({name: tensor[round - 1] for name, tensor in tensors.items()})
+    return net.eval()
+
+
+def stack_nets(nets: list[PairNet]) -> dict[str, Tensor]:
+    """Return the weights of ordinary networks, stacked: what `load_model` reads."""
+    states = [net.state_dict() for net in nets]
+    return {name: torch.stack([state[name] for state in states]) for name in states[0]}

@@ -1,0 +1,29 @@
+"""Loss and error of an ensemble's networks."""
+
+import torch
+from torch import Tensor
+
+from digitpairs.ensemble import Ensemble
+from digitpairs.layers import cross_entropy
+from digitpairs.training import Dataset
+
+CHUNK = 100  # pairs that each network reads at once
+
+
+@torch.no_grad()
+def evaluate(ensemble: Ensemble, data: Dataset) -> tuple[Tensor, Tensor]:
+    """Return each network's main loss (cross entropy) and error (share of wrong pairs), both (nets).
+
+    Both are NaN for a network whose loss is not finite: it diverged.
+    """
+    ensemble.eval()
+    order = torch.arange(data.pairs, device=data.targets.device).expand(ensemble.size, -1)
+    loss = torch.zeros(ensemble.size, dtype=torch.float64, device=order.device)
+    wrong = torch.zeros_like(loss)
+    for windows, targets, _ in data.batches(order, CHUNK):
+        logits = ensemble(windows).logits
+        loss += cross_entropy(logits, targets) * targets.shape[1]
+        wrong += (logits.argmax(-1) != targets).sum(-1)
+    loss, error = loss / data.pairs, wrong / data.pairs
+    diverged = ~torch.isfinite(loss)
+    return loss.masked_fill(diverged, torch.nan), error.masked_fill(diverged, torch.nan)

@@ -1,0 +1,105 @@
+"""The blocks that the paper's networks are made of (section II.D), as ordinary `torch.nn` modules.
+
+`ensemble.py` holds the same blocks for many networks at once; a test proves that both take the same training steps.
+"""
+
+from typing import NamedTuple
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Outputs(NamedTuple):
+    """What a network says about pairs: logits (..., pairs, 2), and for two branches the digits' (..., pairs, 2, 10)."""
+
+    logits: Tensor
+    digit_logits: Tensor | None = None
+
+
+class ConvBlock(nn.Module):
+    """3x3 convolution, BatchNorm, ReLU and max-pool 2: (images, C, H, W) -> (images, C', (H-2)/2, (W-2)/2)."""
+
+    def __init__(self, in_channels: int, out_channels: int, batch_norm: str):
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, out_channels, 3)
+        self.norm = nn.BatchNorm2d(out_channels)
+        self.batch_norm = batch_norm
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Apply the block."""
+        z = self.conv(images)
+        z = F.relu(self.norm(z)) if self.batch_norm == "before" else self.norm(F.relu(z))
+        return F.max_pool2d(z, 2)
+
+
+class DenseBlock(nn.Module):
+    """Fully connected layer, BatchNorm and ReLU: (rows, in_features) -> (rows, out_features)."""
+
+    def __init__(self, in_features: int, out_features: int, batch_norm: str):
+        super().__init__()
+        self.linear = nn.Linear(in_features, out_features)
+        self.norm = nn.BatchNorm1d(out_features)
+        self.batch_norm = batch_norm
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Apply the block."""
+        z = self.linear(rows)
+        return F.relu(self.norm(z)) if self.batch_norm == "before" else self.norm(F.relu(z))
+
+
+class Flatten(nn.Module):
+    """(images, C, H, W) -> (images, H*W*C): channels last, the order in which an ensemble keeps its images."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Apply the layer."""
+        return images.movedim(1, -1).flatten(1)
+
+
+def trunk(channels: int, outputs: int, batch_norm: str) -> nn.Sequential:
+    """Build the LeNet-like stack of section II.D: (images, channels, 14, 14) -> (images, outputs)."""
+    return nn.Sequential(
+        ConvBlock(channels, 32, batch_norm),
+        ConvBlock(32, 64, batch_norm),
+        Flatten(),
+        DenseBlock(256, 128, batch_norm),
+        DenseBlock(128, 90, batch_norm),
+        nn.Linear(90, outputs),
+    )
+
+
+class PairNet(nn.Module):
+    """A network that says of a pair of images whether the first digit is at most the second.
+
+    A model sets `branches` and `trunk`, and defines `compare`. With two branches, the pair's images pass the trunk as
+    two rows of one batch, so they share weights and BatchNorm statistics; with one, as two channels of one row.
+    `compare` sees rows in the order of the pairs; it must accept leading dimensions, which an ensemble adds.
+    """
+
+    branches: int
+    trunk: nn.Sequential
+
+    def compare(self, features: Tensor) -> Outputs:
+        """Turn the trunk's features (..., pairs*branches, outputs) into outputs for each pair."""
+        raise NotImplementedError
+
+    def loss(self, outputs: Outputs, targets: Tensor, digits: Tensor) -> Tensor:
+        """Cross entropy (section II.C), the mean over pairs: (...).
+
+        `targets` is (..., pairs) of 0 and 1, `digits` (..., pairs, 2) of 0 to 9.
+        """
+        return cross_entropy(outputs.logits, targets)
+
+    def forward(self, pairs: Tensor) -> Outputs:
+        """Compare the standardised pairs (pairs, 2, 14, 14)."""
+        return self.compare(self.trunk(rows(pairs, self.branches)))
+
+
+def rows(pairs: Tensor, branches: int) -> Tensor:
+    """(pairs, 2, H, W) -> (pairs*branches, 2/branches, H, W): what the trunk takes as its batch."""
+    return pairs.reshape(len(pairs) * branches, 2 // branches, *pairs.shape[2:])
+
+
+def cross_entropy(logits: Tensor, classes: Tensor) -> Tensor:
+    """Cross entropy of logits (..., rows, classes) against classes (..., rows), the mean over rows: (...)."""
+    losses = F.cross_entropy(logits.flatten(0, -2), classes.flatten(), reduction="none")
+    return losses.view(classes.shape).mean(-1)

@@ -1,0 +1,210 @@
+"""The schema of params.yaml. Light on purpose: the Snakefile imports it at every start."""
+
+import re
+import reprlib
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from digitpairs import models
+from digitpairs.errors import StudyError
+
+
+def _each_once(values: list[float]) -> list[float]:
+    """Sort, so that the order in the file never matters, and refuse duplicates (0.01 and 1e-2 are the same)."""
+    value, count = Counter(values).most_common(1)[0]
+    if count > 1:
+        raise PydanticCustomError("duplicate", "should hold each value once, not {value} twice", {"value": str(value)})
+    return sorted(values)
+
+
+def _known_model(name: str) -> str:
+    if name not in models.names():
+        allowed = ", ".join(models.names())
+        raise PydanticCustomError("model", "is an unknown model; allowed are {allowed}", {"allowed": allowed})
+    return name
+
+
+Count = Annotated[int, Field(ge=1, lt=2**31)]
+Weight = Annotated[float, Field(ge=0)]
+Rate = Annotated[float, Field(gt=0)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Data(_Section):
+    """Where the digits come from and how many pairs are made of them."""
+
+    source: Literal["bundled", "mnist", "idx"]
+    folder: Annotated[str, Field(min_length=1)] | None = None
+    n_train: Count
+    n_validation: Count
+    n_test: Count
+
+
+class Train(_Section):
+    """What all models' training has in common."""
+
+    weight_decay: Weight
+    auxiliary_weight: Weight
+    batch_norm: Literal["before", "after"]
+    device: Literal["cpu", "cuda", "auto"] = "cpu"
+
+
+class Grid(_Section):
+    """The search space of one model (paper, Table I); values ascend, whatever their order in the file."""
+
+    epochs: Annotated[list[Count], Field(min_length=1), AfterValidator(_each_once)]
+    batch_size: Annotated[list[Count], Field(min_length=1), AfterValidator(_each_once)]
+    learning_rate: Annotated[list[Rate], Field(min_length=1), AfterValidator(_each_once)]
+
+
+class GridSearch(_Section):
+    """The rounds of each cell, and one `Grid` per model."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[Annotated[str, AfterValidator(_known_model)], Grid] = Field(init=False)
+
+    rounds: Count
+
+    @property
+    def models(self) -> dict[str, Grid]:
+        """The grids by model name, in the names' order."""
+        return dict(sorted(self.__pydantic_extra__.items()))
+
+    @model_validator(mode="after")
+    def _some_model(self) -> Self:
+        if not self.models:
+            allowed = ", ".join(models.names())
+            raise PydanticCustomError("models", "should hold at least one model of {allowed}", {"allowed": allowed})
+        return self
+
+
+class Select(_Section):
+    """Which error chooses a model's configuration."""
+
+    by: Literal["validation", "test"]
+
+
+class Final(_Section):
+    """The rounds of the chosen configurations (paper, IV)."""
+
+    rounds: Count
+
+
+class Params(_Section):
+    """The whole of params.yaml."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    data: Data
+    train: Train
+    grid: GridSearch
+    select: Select
+    final: Final
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML that reads 1e-2 as a number, as YAML 1.2 does, and refuses a key that is given twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    problem = f"key {reprlib.repr(key.value)} is given twice"
+                    raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
+
+
+def load_params(path: str | Path) -> Params:
+    """Read and validate params.yaml.
+
+    Raises `StudyError` for whatever is wrong with the file: one line that names file, key, value and what is allowed.
+    """
+    try:
+        with Path(path).open("rb") as stream:
+            content = _Loader(stream).get_single_data()
+        params = Params.model_validate(content)
+    except ValidationError as error:
+        problems = [_describe(detail) for detail in error.errors(include_url=False)]
+    except OSError as error:
+        raise StudyError(f"{path}: cannot be read: {error.strerror}") from error
+    except Exception as error:  # PyYAML passes on what int(), datetime() and the recursion limit raise
+        raise StudyError(f"{path}: not valid YAML: {_one_line(error)}") from error
+    else:
+        problems = list(_conflicts(params))
+        if not problems:
+            return params
+    more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
+    raise StudyError(_one_line(f"{path}: {'; '.join(problems[:3])}{more}"))
+
+
+def _conflicts(params: Params) -> Iterator[str]:
+    """Yield what is wrong between keys that are each valid."""
+    data = params.data
+    if data.source == "idx" and data.folder is None:
+        yield "data.folder is missing; data.source = 'idx' needs a folder of IDX files"
+    if data.source == "bundled" and data.folder is not None:
+        yield f"data.folder = {_shorten(data.folder)} is not allowed with data.source = 'bundled'"
+    for model, grid in params.grid.models.items():
+        for size in grid.batch_size:
+            key = f"grid.{model}.batch_size = {size}"
+            if size > data.n_train:
+                yield f"{key} should be at most data.n_train = {data.n_train}"
+            elif (data.n_train - 1) % size == 0:
+                why = "BatchNorm cannot train on one pair"
+                yield f"{key} should not leave a last batch of 1 with data.n_train = {data.n_train}: {why}"
+
+
+def _describe(detail: ErrorDetails) -> str:
+    """Say what is wrong with one value: 'data.n_train = 0 should be greater than or equal to 1'."""
+    key = "".join(f"[{part}]" if isinstance(part, int) else f".{_name(part)}" for part in detail["loc"])
+    key = key.removeprefix(".") or "the content"
+    match detail["type"]:
+        case "missing":
+            return f"{key} is missing"
+        case "extra_forbidden":
+            return f"{key} is an unknown key; allowed are {_allowed_keys(detail['loc'])}"
+        case "model":  # the input is the model's name, which the key says already
+            return f"{key} {detail['msg']}"
+    message = re.sub(r"^\w+ (?=should)| or instance of \w+", "", detail["msg"])
+    return f"{key} = {_shorten(detail['input'])} {message}"
+
+
+def _allowed_keys(loc: tuple[int | str, ...]) -> str:
+    section: Any = Params
+    for part in loc[:-1]:
+        field = section.model_fields.get(part)
+        section = field.annotation if field else Grid  # what is no field is a model's name
+    return ", ".join(section.model_fields)
+
+
+def _name(part: str) -> str:
+    return part if part.isidentifier() and len(part) < 40 else _shorten(part)
+
+
+def _shorten(value: object) -> str:
+    """Return a repr of at most a few words, however large the value is."""
+    short = reprlib.Repr()
+    short.maxlevel = 1
+    try:
+        return short.repr(value)
+    except ValueError:  # Python prints no integer of more than 4300 digits
+        return f"({type(value).__name__} too long to print)"
+
+
+def _one_line(message: object) -> str:
+    return " ".join(str(message).split())

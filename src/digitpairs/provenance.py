@@ -1,0 +1,168 @@
+"""What code a workflow's step runs, as one readable string that changes when the code's meaning does.
+
+Snakemake compares a rule's params by value, whatever the files' times say. A rule that carries its code as a param
+
+    rule train:
+        params: code=provenance.code("scripts/train.py", root=workflow.basedir)
+        shell: "python scripts/train.py ..."
+
+reruns after a real edit of any module that it imports, and after no other edit. This file needs the standard library
+alone: any Snakemake project can take it as it is.
+"""
+
+import ast
+import functools
+import hashlib
+import itertools
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from importlib import metadata
+from pathlib import Path
+
+
+def code(*paths: str | Path, search: Sequence[str | Path] = ("src",), root: str | Path = ".") -> str:
+    """Name the code that runs when `paths` run, piece by piece, each with its digest or version.
+
+    The pieces are the given files, every project module that they import, directly or not, and the third-party
+    distributions that any of these import themselves. Imports inside functions and in both branches of a `try` count,
+    those under `if TYPE_CHECKING` do not. What the code's text does not show is given as a further path: a module whose
+    name is computed at run time, a submodule that only `__all__` and a star import load, a file that is read.
+
+    A file is read once per process: call this when a workflow is parsed, not while code is being edited.
+
+    Args:
+        paths: Python files, such as a rule's script; files of any other kind are digested byte by byte.
+        search: The folders that project modules are imported from, besides a script's own.
+        root: The folder that `paths` and `search` are relative to, and the names of scripts in the result.
+
+    Returns:
+        `name=value` items, sorted by name, between spaces: `package.module=3f2a9c1b04de` or `scripts/train.py=...` (the
+        first 12 hex digits of a SHA-256 that does not depend on comments, docstrings, formatting and the version of
+        Python) and `torch=2.13.0` (without a local label such as `+cpu`; `missing` if not installed).
+
+    Raises:
+        ValueError: A file cannot be read or is not Python: one line that names the file and the line in it.
+    """
+    folders = tuple(Path(root, folder) for folder in search)
+    items: dict[str, str] = {}
+    for given in (Path(root, path) for path in paths):
+        if module := _module(given, folders):  # its parent packages run before it
+            roots, todo = folders, [given, *_find(folders, module)]
+        else:  # Python searches a script's own folder first
+            roots, todo = (given.parent, *folders), [given]
+        seen: set[Path] = set()
+        while todo:
+            path = todo.pop()
+            if path in seen:
+                continue
+            seen.add(path)
+            modules, packages = _requirements(path, roots)
+            todo.extend(modules)
+            items[_module(path, folders) or Path(os.path.relpath(path, root)).as_posix()] = _read(path)[0]
+            for package in packages:
+                items |= _versions(package)
+    return " ".join(f"{name}={items[name]}" for name in sorted(items))
+
+
+def _module(path: Path, folders: Sequence[Path]) -> str | None:
+    """Return the dotted name of a module in one of `folders`, None for a script or a file of another kind."""
+    for folder in folders:
+        if path.suffix == ".py" and path.is_relative_to(folder):
+            return ".".join(path.relative_to(folder).with_suffix("").parts).removesuffix(".__init__")
+    return None
+
+
+@functools.cache
+def _read(path: Path) -> tuple[str, frozenset[tuple[int, str]]]:
+    """Return a file's digest and what it imports, each as level (leading dots) and dotted name."""
+    try:
+        content = path.read_bytes()
+        imports: frozenset[tuple[int, str]] = frozenset()
+        if path.suffix == ".py":
+            tree = ast.parse(content, filename=str(path))
+            content, imports = _canonical(tree).encode(), frozenset(_imports(tree))
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}") from error
+    except (SyntaxError, ValueError) as error:  # null bytes have no line, and are a ValueError in early 3.11
+        raise ValueError(f"{path}:{getattr(error, 'lineno', None) or 1}: {getattr(error, 'msg', error)}") from error
+    return hashlib.sha256(content).hexdigest()[:12], imports
+
+
+def _canonical(node: object) -> str:
+    """Write down what a syntax tree means; unlike `ast.dump`, the same in every version of Python."""
+    if isinstance(node, list):
+        return f"[{','.join([_canonical(item) for item in node if not isinstance(item, ast.Pass)])}]"
+    if not isinstance(node, ast.AST):
+        return ascii(node)  # what `repr` leaves unescaped differs between versions
+    fields = []
+    for field in node._fields:
+        value = getattr(node, field)
+        if field == "body" and isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            match value:
+                case [ast.Expr(value=ast.Constant(value=str())), *rest]:
+                    value = rest
+        elif isinstance(node, ast.JoinedStr):  # Python 3.12 closes f"{x:{width}}" with an empty string
+            value = [part for part in value if part.value != ""]
+        text = "" if field in ("ctx", "kind") else _canonical(value)  # both say nothing new; `kind` is the u of u""
+        if text not in ("", "None", "[]"):  # a field that a newer Python added is empty in older code
+            fields.append(f"{field}={text}")
+    return f"{type(node).__name__}({','.join(fields)})"
+
+
+def _imports(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    todo: list[ast.AST] = [tree]
+    while todo:
+        node = todo.pop()
+        match node:
+            case ast.Import(names=names):
+                yield from ((0, alias.name) for alias in names)
+            case ast.ImportFrom(module=module, names=names, level=level):
+                # A name may be a submodule or something inside of `module`: whether there is such a file tells.
+                yield from ((level, f"{module}.{alias.name}" if module else alias.name) for alias in names)
+            case ast.Call(
+                func=ast.Name(id="import_module" | "__import__") | ast.Attribute(attr="import_module"),
+                args=[ast.Constant(value=str(name)), *_],
+            ) if name.strip("."):
+                yield len(name) - len(name.lstrip(".")), name.lstrip(".")
+            case ast.If(test=ast.Name(id="TYPE_CHECKING") | ast.Attribute(attr="TYPE_CHECKING"), orelse=orelse):
+                todo.extend(orelse)
+                continue
+        todo.extend(ast.iter_child_nodes(node))
+
+
+@functools.cache
+def _requirements(path: Path, roots: tuple[Path, ...]) -> tuple[frozenset[Path], frozenset[str]]:
+    """Return the project's files and the third-party packages that a file itself imports."""
+    modules: set[Path] = set()
+    packages: set[str] = set()
+    for level, name in _read(path)[1]:
+        found = _find(path.parents[level - 1 : level] if level else roots, name)
+        modules.update(found)
+        top = name.partition(".")[0]
+        if not (found or level or top in sys.stdlib_module_names):
+            packages.add(top)
+    return frozenset(modules), frozenset(packages)
+
+
+@functools.cache
+def _find(folders: tuple[Path, ...], name: str) -> list[Path]:
+    """Return the files in `folders` that `import a.b.c` runs: those of a, a.b and a.b.c, as far as they exist."""
+    found: list[Path] = []
+    for stem in itertools.accumulate(name.split("."), "{}/{}".format):
+        candidates = (folder / f"{stem}{end}" for folder in folders for end in ("/__init__.py", ".py"))
+        found += itertools.islice(filter(Path.is_file, candidates), 1)
+    return found
+
+
+@functools.cache
+def _versions(package: str) -> dict[str, str]:
+    """Return name and version of the distributions that provide a package, which is not imported."""
+    try:
+        owners = [metadata.distribution(package)]
+    except metadata.PackageNotFoundError:  # named otherwise, as PyYAML provides yaml
+        installed = metadata.distributions()
+        names = [owner.name for owner in installed if package in (owner.read_text("top_level.txt") or "").split()]
+        # Only the list of all installed files is complete; it takes 0.2 s to read.
+        owners = [metadata.distribution(name) for name in names or metadata.packages_distributions().get(package, [])]
+    return {owner.name: owner.version.partition("+")[0] for owner in owners} or {package: "missing"}

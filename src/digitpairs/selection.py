@@ -1,0 +1,67 @@
+"""The choice of a configuration for each model from the grid (section III.A)."""
+
+from typing import Any
+
+import pandas as pd
+
+from digitpairs.errors import StudyError
+
+CONFIGURATION = ["epochs", "batch_size", "learning_rate"]
+RULES = ("validation", "test")
+
+
+def cells(grid: pd.DataFrame) -> pd.DataFrame:
+    """Summarise the grid, one row a round, to one row a cell, in order of value.
+
+    The columns are `model`, `epochs`, `batch_size`, `learning_rate`, `n_rounds`, `diverged_rounds`, and mean and
+    standard deviation (ddof = 1; NaN for one round) of the rounds that did not diverge: `validation_error`,
+    `validation_error_std`, `test_error`, `test_error_std`.
+    """
+    errors = [f"{rule}_error" for rule in RULES]
+    key = ["model", *CONFIGURATION]
+    # Sorted, because a sum of floats depends on the order of its terms.
+    rounds = grid.sort_values([*key, "round"]).groupby(key)
+    table = pd.DataFrame({"n_rounds": rounds.size(), "diverged_rounds": rounds["train_loss"].agg(_count_nan)})
+    for error in errors:
+        # Errors are counts over a few hundred pairs or more: 12 decimals keep what means something and make ties equal.
+        table[error] = rounds[error].mean().round(12)
+        table[f"{error}_std"] = rounds[error].std().round(12)
+    return table.reset_index()
+
+
+def _count_nan(column: "pd.Series[float]") -> int:
+    return int(column.isna().sum())
+
+
+def select(grid: pd.DataFrame, by: str) -> dict[str, dict[str, Any]]:
+    """Choose each model's configuration by validation error and, as the paper does, by test error.
+
+    The smallest mean error wins, then the smaller deviation (section III.A); what is still tied is decided by cost:
+    fewer epochs, the larger batch, the smaller learning rate. A cell with a diverged round is never chosen.
+
+    Returns {model: {"by", "chosen", "validation", "test", "diverged"}}: `validation` and `test` hold the cell that the
+    rule chooses with its errors, `chosen` the configuration alone that the rule `by` chooses, `diverged` the cells
+    with diverged rounds. Raises StudyError when all cells of a model diverged.
+    """
+    selection: dict[str, dict[str, Any]] = {}
+    for model, table in cells(grid).groupby("model"):
+        diverged = table["diverged_rounds"] > 0
+        if diverged.all():
+            raise StudyError(
+                f"grid.{model}: a round diverged in each of the {len(table)} cells, so none can be chosen; "
+                "add a smaller learning_rate"
+            )
+        chosen = {rule: _best(table[~diverged], rule) for rule in RULES}
+        selection[str(model)] = {
+            "by": by,
+            "chosen": {key: chosen[by][key] for key in CONFIGURATION},
+            "diverged": table.loc[diverged, [*CONFIGURATION, "diverged_rounds"]].to_dict("records"),
+            **chosen,
+        }
+    return selection
+
+
+def _best(table: pd.DataFrame, rule: str) -> dict[str, Any]:
+    order = [f"{rule}_error", f"{rule}_error_std", *CONFIGURATION]
+    best = table.sort_values(order, ascending=[True, True, True, False, True]).iloc[:1]
+    return best.drop(columns=["model", "diverged_rounds"]).to_dict("records")[0]  # type: ignore[return-value]

@@ -1,0 +1,159 @@
+"""Training of a group of rounds as one ensemble.
+
+Initial weights come from (seed, stream, round), shuffles from (seed, stream, round, epoch). So a run that is continued
+equals one that was not interrupted, and a round does not depend on the rounds trained beside it, bit for bit.
+"""
+
+import ctypes
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from digitpairs import models
+from digitpairs.data.pairs import Pairs
+from digitpairs.ensemble import Ensemble, Windows, prepare
+from digitpairs.errors import StudyError
+from digitpairs.layers import PairNet, cross_entropy
+
+STREAMS = {"grid": 0, "final": 1}  # final rounds differ from those by which their configuration was chosen
+
+
+class Configuration(NamedTuple):
+    """What a round's course depends on, besides the data and its length."""
+
+    model: str
+    options: dict[str, Any]  # of the model's Net
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    seed: int
+    stream: str
+
+
+class Dataset:
+    """Pairs unrolled for one model, of one dataset for all networks or of one for each."""
+
+    def __init__(self, datasets: Sequence[Pairs], nets: int, branches: int, device: str = "cpu"):
+        self.pairs = len(datasets[0].targets)
+        self.offsets = torch.arange(nets, device=device).unsqueeze(1) % len(datasets) * self.pairs
+        parts = [prepare(torch.from_numpy(d.images), branches) for d in datasets]
+        self.windows = Windows(*(torch.cat(part).to(device) for part in zip(*parts, strict=True)))
+        self.targets = torch.from_numpy(np.concatenate([d.targets for d in datasets])).to(device)
+        self.digits = torch.from_numpy(np.concatenate([d.digits for d in datasets])).to(device)
+
+    def batches(self, order: Tensor, size: int) -> Iterator[tuple[Windows, Tensor, Tensor]]:
+        """Yield windows, targets (nets, rows) and digits (nets, rows, 2), in the order (nets, pairs)."""
+        for index in (order + self.offsets).split(size, dim=1):
+            yield self.windows.take(index), self.targets[index], self.digits[index]
+
+
+class Adam:
+    """Adam (section II.C) by torch's fused kernel, as `torch.optim.Adam(..., fused=True)` calls it.
+
+    Called directly because `torch.optim` imports torch's compiler: two seconds of every job.
+    """
+
+    def __init__(self, parameters: dict[str, Tensor], learning_rate: float, weight_decay: float):
+        self.parameters = list(parameters.values())
+        self.settings = {"lr": learning_rate, "weight_decay": weight_decay, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
+        self.moments = {
+            f"{name}.{moment}": torch.zeros_like(parameter, requires_grad=False)
+            for moment in ("exp_avg", "exp_avg_sq")
+            for name, parameter in parameters.items()
+        }
+        self.steps = [torch.zeros((), device=parameter.device) for parameter in self.parameters]
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Update the parameters by their gradients, and drop these."""
+        gradients = [parameter.grad for parameter in self.parameters]
+        moments = list(self.moments.values())
+        first, second = moments[: len(gradients)], moments[len(gradients) :]
+        torch._foreach_add_(self.steps, 1)
+        torch._fused_adam_(
+            self.parameters, gradients, first, second, [], self.steps, amsgrad=False, maximize=False, **self.settings
+        )
+        for parameter in self.parameters:
+            parameter.grad = None
+
+
+class Run:
+    """The networks of some rounds, their optimizer and how far they came."""
+
+    def __init__(self, configuration: Configuration, rounds: Sequence[int], device: str = "cpu"):
+        self.configuration, self.rounds, self.epoch = configuration, rounds, 0
+        self.device = device
+        self.ensemble = Ensemble([initialise(configuration, round_) for round_ in rounds]).to(device)
+        self.optimizer = Adam(
+            dict(self.ensemble.named_parameters()), configuration.learning_rate, configuration.weight_decay
+        )
+
+    def train_epoch(self, data: Dataset) -> Tensor:
+        """Train for one more epoch; return each network's mean main loss over its batches: (nets)."""
+        self.epoch += 1
+        self.ensemble.train()
+        losses = torch.zeros(len(self.rounds), device=self.device)
+        for windows, targets, digits in data.batches(self.shuffles(data.pairs), self.configuration.batch_size):
+            outputs = self.ensemble(windows)
+            self.ensemble.loss(outputs, targets, digits).sum().backward()
+            self.optimizer.step()
+            losses += cross_entropy(outputs.logits.detach(), targets) * targets.shape[1]
+        return losses / data.pairs
+
+    def shuffles(self, pairs: int) -> Tensor:
+        """Return the order of this epoch's pairs for each network: (nets, pairs)."""
+        c = self.configuration
+        orders = [generator(c, round_, self.epoch).permutation(pairs) for round_ in self.rounds]
+        return torch.from_numpy(np.stack(orders)).to(self.device)
+
+    def state(self) -> dict[str, Tensor]:
+        """Return weights, BatchNorm statistics, Adam's moments, and the epochs and steps done, each (nets, ...)."""
+        done = {"epoch": torch.tensor(float(self.epoch)), "steps": self.optimizer.steps[0]}
+        nets = len(self.rounds)
+        return (
+            self.ensemble.state_dict()
+            | self.optimizer.moments
+            | {name: number.expand(nets) for name, number in done.items()}
+        )
+
+    def resume(self, state: dict[str, Tensor]) -> None:
+        """Continue from the `state()` of a run of the same rounds."""
+        self.ensemble.load_state_dict({name: state[name] for name in self.ensemble.state_dict()})
+        for name, moment in self.optimizer.moments.items():
+            moment.copy_(state[name])
+        for steps in self.optimizer.steps:
+            steps.copy_(state["steps"][0])
+        self.epoch = int(state["epoch"][0])
+
+
+def initialise(configuration: Configuration, round_: int) -> PairNet:
+    """Return a round's network before training, initialised as torch does."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(generator(configuration, round_, 0).integers(2**63)))
+        return models.load(configuration.model)(**configuration.options)
+
+
+def generator(configuration: Configuration, round_: int, epoch: int) -> np.random.Generator:
+    """Return the source of randomness of a round's epoch; epoch 0 is the initialisation."""
+    return np.random.default_rng([configuration.seed, STREAMS[configuration.stream], round_, epoch])
+
+
+def choose_device(name: str) -> str:
+    """Return `cpu` or `cuda` for `train.device`; `auto` takes a GPU where there is one.
+
+    Raises `StudyError` where `cuda` is asked for and not there.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise StudyError("params.yaml: train.device = 'cuda', but torch sees no GPU here; allowed are 'cpu' and 'auto'")
+    return "cuda" if name != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+def keep_freed_memory() -> None:
+    """Tell glibc to keep freed memory instead of giving it back to the system, which costs a page fault a page."""
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):  # not on other C libraries
+        libc.mallopt(ctypes.c_int(-1), ctypes.c_int(1 << 30))  # M_TRIM_THRESHOLD
+        libc.mallopt(ctypes.c_int(-3), ctypes.c_int(1 << 25))  # M_MMAP_THRESHOLD, the largest that it accepts

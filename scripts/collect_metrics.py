@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from digitpairs import errors, statistics, tables
+from digitpairs.files import write_atomically
 
 
 def main() -> None:
@@ -28,7 +29,7 @@ def main() -> None:
             "resampled_test_error": resampled.mean,
             "resampled_test_error_std": resampled.std,
         }
-    args.output.write_text(tables.to_json(metrics), encoding="utf-8")
+    write_atomically(args.output, tables.to_json(metrics).encode())
 
 
 if __name__ == "__main__":

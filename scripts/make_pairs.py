@@ -13,7 +13,7 @@ def main() -> None:
     """Parse arguments, draw the pairs, write the file."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--source", required=True, help="bundled, mnist or idx")
-    parser.add_argument("--folder", type=Path, help="folder of IDX files")
+    parser.add_argument("--folder", nargs="?", type=Path, help="folder of IDX files")
     parser.add_argument("--n-train", type=int, required=True, help="pairs to train on")
     parser.add_argument("--n-validation", type=int, required=True, help="pairs to choose configurations by")
     parser.add_argument("--n-test", type=int, required=True, help="pairs to report errors on")

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from digitpairs import architecture, errors, figures, models
+from digitpairs.files import write_atomically
 
 
 def main() -> None:
@@ -16,7 +17,7 @@ def main() -> None:
     args = parser.parse_args()
     figure = architecture.draw(architecture.trace(models.load(args.model)(**args.options)), args.model)
     for path in args.output:
-        path.write_bytes(figures.render(figure, path.suffix))
+        write_atomically(path, figures.render(figure, path.suffix))
 
 
 if __name__ == "__main__":

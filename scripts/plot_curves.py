@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from digitpairs import errors, figures, tables
+from digitpairs.files import write_atomically
 
 
 def main() -> None:
@@ -15,7 +16,7 @@ def main() -> None:
     (curves,) = tables.read_final(args.curves).values()
     figure = figures.learning_curves(curves)
     for path in args.output:
-        path.write_bytes(figures.render(figure, path.suffix))
+        write_atomically(path, figures.render(figure, path.suffix))
 
 
 if __name__ == "__main__":

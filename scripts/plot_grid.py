@@ -4,7 +4,10 @@ import argparse
 import json
 from pathlib import Path
 
-from digitpairs import errors, figures, selection, tables
+import pandas as pd
+
+from digitpairs import errors, figures, selection
+from digitpairs.files import write_atomically
 
 
 def main() -> None:
@@ -15,11 +18,11 @@ def main() -> None:
     parser.add_argument("--model", required=True)
     parser.add_argument("--output", nargs="+", type=Path, required=True, help="files: .svg, .png")
     args = parser.parse_args()
-    grid = tables.read_table(args.grid)
+    grid = pd.read_csv(args.grid)
     choice = json.loads(args.selection.read_text(encoding="utf-8"))
     figure = figures.grid_heat_maps(selection.cells(grid[grid["model"] == args.model]), choice[args.model])
     for path in args.output:
-        path.write_bytes(figures.render(figure, path.suffix))
+        write_atomically(path, figures.render(figure, path.suffix))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from digitpairs import errors, figures, tables
+from digitpairs.files import write_atomically
 
 
 def main() -> None:
@@ -20,7 +21,7 @@ def main() -> None:
     else:
         figure = figures.mean_test_error(final)
     for path in args.output:
-        path.write_bytes(figures.render(figure, path.suffix))
+        write_atomically(path, figures.render(figure, path.suffix))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,10 @@
 import argparse
 from pathlib import Path
 
+import pandas as pd
+
 from digitpairs import errors, selection, tables
+from digitpairs.files import write_atomically
 
 
 def main() -> None:
@@ -13,8 +16,8 @@ def main() -> None:
     parser.add_argument("--by", choices=selection.RULES, required=True, help="the rule that the final rounds follow")
     parser.add_argument("--output", type=Path, required=True, help="json: both choices for each model")
     args = parser.parse_args()
-    choice = selection.select(tables.read_table(args.grid), args.by)
-    args.output.write_text(tables.to_json(choice), encoding="utf-8")
+    choice = selection.select(pd.read_csv(args.grid), args.by)
+    write_atomically(args.output, tables.to_json(choice).encode())
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, required=True)
     parser.add_argument("--epochs", type=int, required=True, help="in all, with those of --resume")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or auto")
-    parser.add_argument("--resume", type=Path, help="state of the same rounds after fewer epochs")
+    parser.add_argument("--resume", nargs="?", type=Path, help="state of the same rounds after fewer epochs")
     parser.add_argument("--errors", type=Path, required=True, help="csv to write: one row a round")
     parser.add_argument("--curves", type=Path, help="csv to write: one row a round and epoch")
     parser.add_argument("--weights", type=Path, help="safetensors to write: each round's network")

@@ -5,7 +5,10 @@ import json
 import os
 from pathlib import Path
 
+import pandas as pd
+
 from digitpairs import errors, report, selection, tables
+from digitpairs.files import write_atomically
 
 
 def main() -> None:
@@ -23,13 +26,13 @@ def main() -> None:
     blocks = report.compose(
         tables.read_final(args.rounds),
         json.loads(args.selection.read_text(encoding="utf-8")),
-        selection.cells(tables.read_table(args.grid)),
+        selection.cells(pd.read_csv(args.grid)),
         args.data,
         figures,
     )
     folder = Path(os.path.relpath(args.figures[0].parent, args.markdown.parent)).as_posix()
-    args.markdown.write_text(report.to_markdown(blocks, folder), encoding="utf-8")
-    args.html.write_text(report.to_html(blocks, figures), encoding="utf-8")
+    write_atomically(args.markdown, report.to_markdown(blocks, folder).encode())
+    write_atomically(args.html, report.to_html(blocks, figures).encode())
 
 
 if __name__ == "__main__":

@@ -23,8 +23,8 @@ SOURCES = {
     "idx": "a folder of IDX files",
 }
 PROTOCOLS = {
-    "fixed": "one dataset, as in the paper; rounds differ in initialisation and shuffling",
-    "resampled": "new pairs in each round: what the error would be on other data",
+    "fixed": ("on one dataset", "as in the paper; rounds differ in initialisation and shuffling"),
+    "resampled": ("on new pairs in each round", "which tells what the error would be on other data"),
 }
 # The paper's two methods, each the difference between two models (section II.D).
 METHODS = {"Sharing weights": ("baseline", "siamese"), "Adding auxiliary losses": ("siamese", "siamese_aux")}
@@ -121,10 +121,10 @@ def compose(
         Paragraph(
             f"Data: {SOURCES[data['source']]}, averaged down to 14 by 14 pixels and drawn without reuse into "
             f"{data['n_train']:,} training, {data['n_validation']:,} validation and {data['n_test']:,} test pairs. "
-            "Errors are fractions of pairs, as mean ± standard deviation over rounds (n - 1 in the denominator). Intervals are "
-            "Student's t, which supposes independent and about normal rounds; for differences, Welch's."
+            "Errors are fractions of pairs, as mean ± standard deviation over rounds (n - 1 in the denominator). "
+            "Intervals are Student's t, which supposes independent and about normal rounds; for differences, Welch's."
         ),
-        Bullets([f"Protocol `{name}`: {PROTOCOLS[name]}." for name in final]),
+        Bullets([f"Protocol `{name}`: {', '.join(PROTOCOLS[name])}." for name in final]),
         Heading(2, "How to reproduce it"),
         Code(REPRODUCE),
     ]
@@ -140,12 +140,12 @@ def _effect(method: str, before: str, after: str, errors: Mapping[str, Mapping[s
         if isnan(low):
             effect = "cannot be judged from so few rounds"
         elif high < 0:
-            effect = f"lowers the test error {change} (95 % interval {-high:.4f} to {-low:.4f})"
+            effect = f"lowers the test error {change} (95% interval {-high:.4f} to {-low:.4f})"
         elif low > 0:
-            effect = f"raises the test error {change} (95 % interval {low:.4f} to {high:.4f})"
+            effect = f"raises the test error {change} (95% interval {low:.4f} to {high:.4f})"
         else:
-            effect = f"makes no difference that these rounds can tell (95 % interval {low:+.4f} to {high:+.4f})"
-        clauses.append(f"under `{protocol}` it {effect}")
+            effect = f"makes no difference that these rounds can tell (95% interval {low:+.4f} to {high:+.4f})"
+        clauses.append(f"{PROTOCOLS[protocol][0]} (`{protocol}`) it {effect}")
     return f"{method} (`{before}` to `{after}`): " + "; ".join(clauses) + "."
 
 
@@ -174,12 +174,12 @@ def _errors(errors: Mapping[str, Mapping[str, Summary]]) -> list[Block]:
                 found = inside if low <= result.test_error <= high else outside
                 found.append(f"`{model}` ({low:.4f} to {high:.4f})")
     sentences = [
-        f"The paper's mean lies {place} the range in which our rounds predict, with 95 % confidence, the error of a "
+        f"The paper's mean lies {place} the range in which our rounds predict, with 95% confidence, the error of a "
         f"round on other pairs for {_listed(found)}."
         for place, found in (("inside", inside), ("outside", outside))
         if found
     ]
-    header = ["Model", "Protocol", "Test error", "95 % interval of the mean", "n", "Less the paper's"]
+    header = ["Model", "Protocol", "Test error", "95% interval of the mean", "n", "Less the paper's"]
     return [Table(header, rows), *([Paragraph(" ".join(sentences))] if sentences else [])]
 
 
@@ -199,7 +199,8 @@ def _choice(selection: Mapping[str, Any], cells: pd.DataFrame) -> list[Block]:
                 errors.append(str(cell["n_rounds"] - cell["diverged_rounds"]))
             rows.append([f"`{model}`", label, *(f"{configuration[key]:g}" for key in CONFIGURATION), *errors])
     header = ["Model", "Chosen by", "Epochs", "Batch size", "Learning rate", "Validation error", "Test error", "n"]
-    same, differ = [], []
+    same: list[str] = []
+    differ: list[str] = []
     for model, choice in selection.items():
         agree = all(choice["validation"][key] == choice["test"][key] for key in CONFIGURATION)
         (same if agree else differ).append(f"`{model}`")
@@ -353,8 +354,8 @@ th, td { padding: .35rem .7rem; border-bottom: 1px solid var(--line); text-align
 thead th { border-bottom-width: 2px; }
 tbody th { font-weight: normal; }
 figure { margin: 1.5rem 0; }
-img { display: block; width: 100%; height: auto; box-sizing: border-box; padding: .5rem; background: #fff;
-  border: 1px solid var(--line); }
+img { display: block; max-width: 100%; height: auto; margin: auto; box-sizing: border-box; padding: .5rem;
+  background: #fff; border: 1px solid var(--line); }
 figcaption { margin-top: .4rem; font-size: .92rem; }
 """
 PAGE = """\

@@ -27,7 +27,7 @@ class Summary(NamedTuple):
 
 
 def summarise(values: ArrayLike) -> Summary:
-    """Summarise one value a round, shape (rounds,), with 95 % t-intervals of the mean and of one more round.
+    """Summarise one value a round, shape (rounds,), with 95% t-intervals of the mean and of one more round.
 
     Both intervals suppose that rounds are independent and about normal.
     """
@@ -42,7 +42,7 @@ def summarise(values: ArrayLike) -> Summary:
 
 
 def difference_interval(a: Summary, b: Summary) -> tuple[float, float]:
-    """Return the 95 % interval of mean(b) - mean(a) by Welch's unequal-variance t (NaN with fewer than two rounds)."""
+    """Return the 95% interval of mean(b) - mean(a) by Welch's unequal-variance t (NaN with fewer than two rounds)."""
     if min(a.n, b.n) < 2:
         return float("nan"), float("nan")
     var_a, var_b = a.std**2 / a.n, b.std**2 / b.n

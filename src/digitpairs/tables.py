@@ -9,16 +9,11 @@ from typing import Any
 import pandas as pd
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """Read a csv file; each number becomes the double that was written."""
-    return pd.read_csv(path, float_precision="round_trip")
-
-
 def read_final(paths: Iterable[Path]) -> dict[str, dict[str, pd.DataFrame]]:
     """Read the tables `.../{protocol}/{model}/*.csv` into {protocol: {model: table}}, in the order of the paths."""
     tables: dict[str, dict[str, pd.DataFrame]] = {}
     for path in paths:
-        tables.setdefault(path.parts[-3], {})[path.parts[-2]] = read_table(path)
+        tables.setdefault(path.parts[-3], {})[path.parts[-2]] = pd.read_csv(path)
     return tables
 
 

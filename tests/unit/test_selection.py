@@ -1,0 +1,169 @@
+"""Selection, the statistics and the steps that collect tables."""
+
+import json
+import runpy
+import sys
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.stats
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from digitpairs import errors, selection, statistics, tables
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+HEADER = "round,train_loss,train_error,validation_error,test_error\n"
+
+
+def run(monkeypatch: pytest.MonkeyPatch, script: str, *arguments: object) -> None:
+    monkeypatch.setattr(sys, "argv", [script, *map(str, arguments)])
+    runpy.run_path(str(SCRIPTS / script), run_name="__main__")
+
+
+def grid(cells: dict[tuple[int, int, float], tuple[list[float], list[float]]], model: str = "baseline") -> pd.DataFrame:
+    """Rows of cells (epochs, batch size, learning rate) from their validation and test errors."""
+    return pd.DataFrame(
+        {
+            "model": model,
+            "batch_size": batch_size,
+            "learning_rate": rate,
+            "epochs": epochs,
+            "round": number,
+            "train_loss": validation * 0 + 0.1,
+            "train_error": 0.0,
+            "validation_error": validation,
+            "test_error": test,
+        }
+        for (epochs, batch_size, rate), rounds in cells.items()
+        for number, (validation, test) in enumerate(zip(*rounds, strict=True))
+    )
+
+
+def chosen(table: pd.DataFrame, by: str = "validation") -> tuple[float, ...]:
+    return tuple(selection.select(table, by)["baseline"]["chosen"][key] for key in selection.CONFIGURATION)
+
+
+def test_each_rule_looks_at_its_own_error() -> None:
+    table = grid({(25, 50, 0.1): ([0.1, 0.2], [0.4, 0.4]), (50, 50, 0.1): ([0.3, 0.3], [0.2, 0.3])})
+    assert chosen(table, "validation") == (25, 50, 0.1)
+    assert chosen(table, "test") == (50, 50, 0.1)
+    entry = selection.select(table, "test")["baseline"]
+    assert entry["validation"] == {
+        "epochs": 25,
+        "batch_size": 50,
+        "learning_rate": 0.1,
+        "n_rounds": 2,
+        "validation_error": 0.15,
+        "validation_error_std": pytest.approx(np.std([0.1, 0.2], ddof=1)),
+        "test_error": 0.4,
+        "test_error_std": 0.0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("better", "worse"),
+    [
+        pytest.param({(99, 1, 1.0): [0.2, 0.2]}, {(1, 99, 0.1): [0.1, 0.3]}, id="smaller deviation"),
+        pytest.param({(25, 50, 1.0): [0.1, 0.3]}, {(50, 99, 0.1): [0.3, 0.1]}, id="fewer epochs"),
+        pytest.param({(25, 99, 1.0): [0.1, 0.3]}, {(25, 50, 0.1): [0.3, 0.1]}, id="larger batch"),
+        pytest.param({(25, 50, 0.1): [0.1, 0.3]}, {(25, 50, 1.0): [0.3, 0.1]}, id="smaller learning rate"),
+        # Equal counts of errors whose floating-point sums differ.
+        pytest.param({(25, 50, 0.1): [0.1, 0.7, 0.2]}, {(50, 50, 0.1): [0.2, 0.1, 0.7]}, id="equal but for rounding"),
+    ],
+)
+def test_ties(
+    better: dict[tuple[int, int, float], list[float]], worse: dict[tuple[int, int, float], list[float]]
+) -> None:
+    table = grid({cell: (values, values) for cell, values in (better | worse).items()})
+    assert chosen(table, "validation") == chosen(table, "test") == next(iter(better))
+
+
+def test_a_diverged_cell_is_listed_and_never_chosen() -> None:
+    nan = float("nan")
+    table = grid({(25, 50, 0.1): ([0.0, nan], [0.0, nan]), (50, 50, 0.1): ([0.5, 0.5], [0.5, 0.5])})
+    assert chosen(table) == chosen(table, "test") == (50, 50, 0.1)
+    diverged = [{"epochs": 25, "batch_size": 50, "learning_rate": 0.1, "diverged_rounds": 1}]
+    assert selection.select(table, "test")["baseline"]["diverged"] == diverged
+    with pytest.raises(errors.StudyError, match=r"^grid\.baseline: .* each of the 1 cells") as error:
+        selection.select(table[table["epochs"] == 25], "validation")
+    assert "\n" not in str(error.value)
+
+
+def test_one_round_has_no_deviation() -> None:
+    table = grid({(25, 50, 0.1): ([0.25], [0.5])})
+    assert json.loads(tables.to_json(selection.select(table, "test")))["baseline"]["test"]["test_error_std"] is None
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.data())
+def test_the_order_of_rows_does_not_matter(data: st.DataObject) -> None:
+    share = st.integers(0, 50).map(lambda count: count / 500) | st.just(float("nan"))
+    cells = {
+        cell: data.draw(st.lists(share, min_size=3, max_size=3)) for cell in product((25, 50), (50, 100), (0.1, 1.0))
+    }
+    cells[(1, 1, 1.0)] = [0.1, 0.1, 0.1]  # at least one that can be chosen
+    table = pd.concat([grid({k: (v, v[::-1]) for k, v in cells.items()}, model) for model in ("siamese", "baseline")])
+    order = data.draw(st.permutations(range(len(table))))
+    for by in selection.RULES:
+        expected = tables.to_json(selection.select(table, by))
+        assert tables.to_json(selection.select(table.iloc[order], by)) == expected
+
+
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=20), st.lists(st.floats(0, 1), min_size=2, max_size=20))
+def test_intervals_agree_with_scipy(first: list[float], second: list[float]) -> None:
+    a, b = statistics.summarise([*first, float("nan")]), statistics.summarise(second)
+    assert (a.n, a.diverged) == (len(first), 1)
+    if min(a.std, b.std) > 1e-9:  # scipy returns NaN for equal rounds
+        low, high = scipy.stats.t.interval(0.95, a.n - 1, a.mean, a.std / a.n**0.5)
+        assert a.interval == pytest.approx((low, high))
+        welch = scipy.stats.ttest_ind(second, first, equal_var=False).confidence_interval(0.95)
+        assert statistics.difference_interval(a, b) == pytest.approx((welch.low, welch.high))
+
+
+def test_prediction_interval_covers_one_more_round() -> None:
+    rng = np.random.default_rng(0)
+    samples = rng.normal(size=(4000, 16))
+    ranges = [statistics.summarise(sample[:15]).prediction for sample in samples]
+    covered = np.mean([low <= x <= high for (low, high), x in zip(ranges, samples[:, 15], strict=True)])
+    assert 0.94 <= covered <= 0.96
+
+
+def test_summary_of_too_few_rounds() -> None:
+    nan = float("nan")
+    assert str(statistics.summarise([0.25, nan])) == "0.2500 (n = 1, 1 diverged)"
+    assert str(statistics.summarise([nan])) == "(n = 0, 1 diverged)"
+    one = statistics.summarise([0.25])
+    assert np.isnan([one.std, *one.interval, *statistics.difference_interval(one, one)]).all()
+
+
+def write_cell(folder: Path, learning_rate: str, epochs: int, rows: str, header: str = HEADER) -> None:
+    path = folder / f"baseline/batch_size~25/learning_rate~{learning_rate}/epochs~{epochs}/rounds.csv"
+    path.parent.mkdir(parents=True)
+    path.write_text(header + rows)
+
+
+def test_collect_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_cell(tmp_path, "1e-05", 25, "0,0.5,0.1,0.2,0.30000000000000004\n1,nan,nan,nan,nan\n")
+    write_cell(tmp_path, "0.1", 25, "0,0.5,0.1,0.2,0.3\n")
+    values = '{"baseline": {"batch_size": [25], "learning_rate": [1e-05, 0.1], "epochs": [25]}}'
+    output = tmp_path / "grid.csv"
+    run(monkeypatch, "collect_grid.py", "--folder", tmp_path, "--grid", values, "--output", output)
+    assert output.read_text().splitlines() == [
+        "model,batch_size,learning_rate,epochs," + HEADER.strip(),
+        "baseline,25,1e-05,25,0,0.5,0.1,0.2,0.30000000000000004",  # as written
+        "baseline,25,1e-05,25,1,nan,nan,nan,nan",
+        "baseline,25,0.1,25,0,0.5,0.1,0.2,0.3",
+    ]
+
+
+def test_collect_grid_names_the_file_at_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_cell(tmp_path, "0.1", 25, "0,0.5,0.1,0.2,0.3\n")
+    write_cell(tmp_path, "0.1", 50, "0,1\n", header="round,loss\n")
+    values = '{"baseline": {"batch_size": [25], "learning_rate": [0.1], "epochs": [25, 50]}}'
+    with pytest.raises(SystemExit, match=r"epochs~50/rounds\.csv: columns are round,loss, not round,train_loss"):
+        run(monkeypatch, "collect_grid.py", "--folder", tmp_path, "--grid", values, "--output", tmp_path / "grid.csv")
+    assert not (tmp_path / "grid.csv").exists()

@@ -1,7 +1,9 @@
 # The study, in the order in which data flows: digits -> cells of the grid -> selection -> final rounds -> report.
 # params.yaml says what is computed; every value that a step depends on stands in its `params`.
+import hashlib
 import json
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import platformdirs
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "src"))
 
-from digitpairs import models, provenance
+from digitpairs import models, provenance, reruns
 from digitpairs.cells import CELL, cells
 from digitpairs.errors import StudyError
 from digitpairs.params import load_params
@@ -21,11 +23,14 @@ except StudyError as error:
     raise WorkflowError(str(error)) from None
 
 # A cell is computed once per machine: an exported SNAKEMAKE_OUTPUT_CACHE may name a folder that a team shares.
-os.environ.setdefault("SNAKEMAKE_OUTPUT_CACHE", platformdirs.user_cache_dir("digitpairs/cells"))
-Path(os.environ["SNAKEMAKE_OUTPUT_CACHE"]).mkdir(parents=True, exist_ok=True)
+CACHE = os.environ.setdefault("SNAKEMAKE_OUTPUT_CACHE", platformdirs.user_cache_dir("digitpairs/cells"))
+STATES = Path(CACHE, "states")
+STATES.mkdir(parents=True, exist_ok=True)
+reruns.install()
 
-# Each step runs the code beside this Snakefile with the Python that runs Snakemake, on one thread.
-SCRIPTS = ROOT / "scripts"
+# Each step runs the code beside this Snakefile with the Python that runs Snakemake, on one thread. The path is relative:
+# Snakemake records the command, and records are shared.
+SCRIPTS = os.path.relpath(ROOT / "scripts")
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 os.environ["PYTHONPATH"] = str(ROOT / "src")
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -56,16 +61,46 @@ def module(model):
     return models.path(model).relative_to(ROOT)
 
 
+def arguments(**values):
+    """Spell values as command-line options, each beside its name.
+
+    Snakemake compares a rule's params as a set of values: bare, 500 and 1000 could swap places unnoticed.
+    """
+    return shlex.join(f"--{name.replace('_', '-')}={value}" for name, value in values.items() if value is not None)
+
+
 def options(model):
     """Name the values of `train` that a model uses, so that no other value reruns it."""
     train = study.train.model_dump()
     return json.dumps({key: train[key] for key in models.options(model)})
 
 
-def earlier_state(wildcards):
-    """Find the state of the same run after fewer epochs, from which a cell continues."""
-    fewer = [epochs for epochs in GRID[wildcards.model]["epochs"] if epochs < int(wildcards.epochs)]
-    return expand(f"results/grid/{CELL}/rounds.state", **dict(wildcards, epochs=fewer[-1])) if fewer else []
+def training(model, **configuration):
+    """Spell what a training run depends on, besides its pairs and its code."""
+    return arguments(
+        model=model,
+        options=options(model),
+        **configuration,
+        weight_decay=study.train.weight_decay,
+        seed=study.seed,
+        device=study.train.device,
+    )
+
+
+def training_code(wildcards):
+    """Digest the code that trains a model, without the other models' modules."""
+    return code("train.py", module(wildcards.model))
+
+
+def cell_training(wildcards):
+    """Spell the training run that a cell is a stage of."""
+    configuration = {key: wildcards[key] for key in ("batch_size", "learning_rate")}
+    return training(wildcards.model, **configuration, rounds=study.grid.rounds)
+
+
+def run(wildcards):
+    """Identify that training run by all that its numbers depend on, besides its pairs and when it ends."""
+    return hashlib.sha256(f"{cell_training(wildcards)} {training_code(wildcards)}".encode()).hexdigest()
 
 
 def chosen(wildcards):
@@ -77,7 +112,9 @@ def chosen(wildcards):
 def final_pairs(wildcards):
     """Name the dataset that all final rounds share, or one for each round that nothing else has used."""
     chosen(wildcards)  # final rounds wait for the selection
-    seeds = [study.seed] if wildcards.protocol == "fixed" else range(study.seed + 1, study.seed + 1 + study.final.rounds)
+    seeds = (
+        [study.seed] if wildcards.protocol == "fixed" else range(study.seed + 1, study.seed + 1 + study.final.rounds)
+    )
     return expand("data/pairs/seed~{seed}.npz", seed=seeds)
 
 
@@ -103,44 +140,32 @@ rule pairs:
     log:
         "logs/pairs/seed~{seed}.log",
     params:
-        **study.data.model_dump(exclude={"folder"}),
-        folder=study.data.folder or [],
-        seed=lambda wildcards: wildcards.seed,
+        arguments=lambda wildcards: arguments(**study.data.model_dump(), seed=wildcards.seed),
         code=code("make_pairs.py"),
     shell:
-        "python {SCRIPTS:q}/make_pairs.py --source {params.source:q} --folder {params.folder:q}"
-        " --n-train {params.n_train} --n-validation {params.n_validation} --n-test {params.n_test}"
-        " --seed {params.seed} --output {output:q} > {log:q} 2>&1"
+        "python {SCRIPTS:q}/make_pairs.py {params.arguments} --output {output:q} > {log:q} 2>&1"
 
 
+# The cells of one training run are its stages: each continues from the latest state that an earlier one left beside the
+# cell cache. A state is no input: with or without it, a cell's numbers are the same, so new epochs rerun no other cell.
 rule cell:
     input:
-        pairs=f"data/pairs/seed~{study.seed}.npz",
-        state=earlier_state,
+        f"data/pairs/seed~{study.seed}.npz",
     output:
-        multiext(f"results/grid/{CELL}/rounds", ".csv", ".state"),
+        f"results/grid/{CELL}/rounds.csv",
     log:
         f"logs/grid/{CELL}.log",
-    params:
-        model=lambda wildcards: wildcards.model,
-        options=lambda wildcards: options(wildcards.model),
-        batch_size=lambda wildcards: wildcards.batch_size,
-        learning_rate=lambda wildcards: wildcards.learning_rate,
-        epochs=lambda wildcards: wildcards.epochs,
-        rounds=study.grid.rounds,
-        seed=study.seed,
-        weight_decay=study.train.weight_decay,
-        device=study.train.device,
-        code=lambda wildcards: code("train.py", module(wildcards.model)),
-    # The longest chains first, so that no core waits for one at the end.
-    priority: lambda wildcards: GRID[wildcards.model]["epochs"][-1] - int(wildcards.epochs)
     cache: "omit-software"
+    # Fewer epochs first, so that there is a state to continue from.
+    priority: lambda wildcards: -int(wildcards.epochs)
+    params:
+        arguments=cell_training,
+        epochs=lambda wildcards: arguments(epochs=wildcards.epochs),
+        run=run,
+        code=training_code,
     shell:
-        "python {SCRIPTS:q}/train.py --stream grid --pairs {input.pairs:q} --model {params.model:q}"
-        " --options {params.options:q} --batch-size {params.batch_size} --learning-rate {params.learning_rate}"
-        " --weight-decay {params.weight_decay} --seed {params.seed} --rounds {params.rounds}"
-        " --epochs {params.epochs} --device {params.device:q} --resume {input.state:q}"
-        " --errors {output[0]:q} --state {output[1]:q} > {log:q} 2>&1"
+        "python {SCRIPTS:q}/train.py --stream grid {params.arguments} {params.epochs} --pairs {input:q}"
+        " --states {STATES:q}/{params.run} --errors {output:q} > {log:q} 2>&1"
 
 
 rule grid:
@@ -151,10 +176,10 @@ rule grid:
     log:
         "logs/grid.log",
     params:
-        grid=json.dumps(GRID),
+        arguments=arguments(grid=json.dumps(GRID)),
         code=code("collect_grid.py"),
     shell:
-        "python {SCRIPTS:q}/collect_grid.py --folder results/grid --grid {params.grid:q} --output {output:q}"
+        "python {SCRIPTS:q}/collect_grid.py --folder results/grid {params.arguments} --output {output:q}"
         " > {log:q} 2>&1"
 
 
@@ -166,10 +191,10 @@ checkpoint select:
     log:
         "logs/selection.log",
     params:
-        by=study.select.by,
+        arguments=arguments(by=study.select.by),
         code=code("select_configurations.py"),
     shell:
-        "python {SCRIPTS:q}/select_configurations.py --grid {input:q} --by {params.by:q} --output {output:q}"
+        "python {SCRIPTS:q}/select_configurations.py --grid {input:q} {params.arguments} --output {output:q}"
         " > {log:q} 2>&1"
 
 
@@ -180,23 +205,12 @@ rule final:
         multiext("results/final/{protocol}/{model}/", "rounds.csv", "curves.csv", "rounds.safetensors"),
     log:
         "logs/final/{protocol}/{model}.log",
-    params:
-        model=lambda wildcards: wildcards.model,
-        options=lambda wildcards: options(wildcards.model),
-        batch_size=lambda wildcards: chosen(wildcards)["batch_size"],
-        learning_rate=lambda wildcards: chosen(wildcards)["learning_rate"],
-        epochs=lambda wildcards: chosen(wildcards)["epochs"],
-        rounds=study.final.rounds,
-        seed=study.seed,
-        weight_decay=study.train.weight_decay,
-        device=study.train.device,
-        code=lambda wildcards: code("train.py", module(wildcards.model)),
     cache: "omit-software"
+    params:
+        arguments=lambda wildcards: training(wildcards.model, **chosen(wildcards), rounds=study.final.rounds),
+        code=training_code,
     shell:
-        "python {SCRIPTS:q}/train.py --stream final --pairs {input.pairs:q} --model {params.model:q}"
-        " --options {params.options:q} --batch-size {params.batch_size} --learning-rate {params.learning_rate}"
-        " --weight-decay {params.weight_decay} --seed {params.seed} --rounds {params.rounds}"
-        " --epochs {params.epochs} --device {params.device:q}"
+        "python {SCRIPTS:q}/train.py --stream final {params.arguments} --pairs {input.pairs:q}"
         " --errors {output[0]:q} --curves {output[1]:q} --weights {output[2]:q} > {log:q} 2>&1"
 
 
@@ -223,12 +237,12 @@ rule architecture:
     wildcard_constraints:
         number="[12]",
     params:
-        model=lambda wildcards: ARCHITECTURES[wildcards.number],
-        options=lambda wildcards: options(ARCHITECTURES[wildcards.number]),
+        arguments=lambda wildcards: arguments(
+            model=ARCHITECTURES[wildcards.number], options=options(ARCHITECTURES[wildcards.number])
+        ),
         code=lambda wildcards: code("plot_architecture.py", module(ARCHITECTURES[wildcards.number])),
     shell:
-        "python {SCRIPTS:q}/plot_architecture.py --model {params.model:q} --options {params.options:q}"
-        " --output {output:q} > {log:q} 2>&1"
+        "python {SCRIPTS:q}/plot_architecture.py {params.arguments} --output {output:q}" " > {log:q} 2>&1"
 
 
 rule rounds:
@@ -241,10 +255,10 @@ rule rounds:
     wildcard_constraints:
         number="[34]",
     params:
-        show=lambda wildcards: {"3": "rounds", "4": "means"}[wildcards.number],
+        arguments=lambda wildcards: arguments(show={"3": "rounds", "4": "means"}[wildcards.number]),
         code=code("plot_rounds.py"),
     shell:
-        "python {SCRIPTS:q}/plot_rounds.py {input:q} --show {params.show} --output {output:q} > {log:q} 2>&1"
+        "python {SCRIPTS:q}/plot_rounds.py {input:q} {params.arguments} --output {output:q} > {log:q} 2>&1"
 
 
 rule curves:
@@ -269,11 +283,11 @@ rule heat_maps:
     log:
         "logs/figures/grid_{model}.log",
     params:
-        model=lambda wildcards: wildcards.model,
+        arguments=lambda wildcards: arguments(model=wildcards.model),
         code=code("plot_grid.py"),
     shell:
         "python {SCRIPTS:q}/plot_grid.py --grid {input.grid:q} --selection {input.selection:q}"
-        " --model {params.model:q} --output {output:q} > {log:q} 2>&1"
+        " {params.arguments} --output {output:q} > {log:q} 2>&1"
 
 
 rule report:
@@ -288,9 +302,9 @@ rule report:
     log:
         "logs/report.log",
     params:
-        data=json.dumps(study.data.model_dump()),
+        arguments=arguments(data=json.dumps(study.data.model_dump())),
         code=code("write_report.py"),
     shell:
         "python {SCRIPTS:q}/write_report.py {input.rounds:q} --grid {input.grid:q} --selection {input.selection:q}"
-        " --figures {input.figures:q} --data {params.data:q} --markdown {output.markdown:q} --html {output.html:q}"
+        " --figures {input.figures:q} {params.arguments} --markdown {output.markdown:q} --html {output.html:q}"
         " > {log:q} 2>&1"

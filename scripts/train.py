@@ -2,12 +2,14 @@
 
 import argparse
 import csv
+import hashlib
 import io
 import json
 from collections.abc import Iterable
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from digitpairs import checkpoints, errors, models
 from digitpairs.data.pairs import load_pairs
@@ -25,6 +27,20 @@ def to_csv(columns: Iterable[str], rows: Iterable[Iterable[float]]) -> bytes:
     return text.getvalue().encode()
 
 
+def earlier_state(folder: Path, epochs: int) -> dict[str, Tensor] | None:
+    """Return the state after the most epochs short of `epochs` that is there and intact."""
+    for earlier in sorted((int(path.stem) for path in folder.glob("*.state")), reverse=True):
+        if earlier < epochs:
+            try:
+                state, _ = checkpoints.load(folder / f"{earlier}.state")
+            except errors.StudyError as error:
+                print(f"{error}; it is not used")
+            else:
+                print(f"continues after {earlier} epochs")
+                return state
+    return None
+
+
 def main() -> None:
     """Parse arguments, train, write what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -37,13 +53,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--stream", choices=["grid", "final"], required=True, help="which random numbers")
     parser.add_argument("--rounds", type=int, required=True)
-    parser.add_argument("--epochs", type=int, required=True, help="in all, with those of --resume")
+    parser.add_argument("--epochs", type=int, required=True, help="in all, with those of an earlier state")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or auto")
-    parser.add_argument("--resume", nargs="?", type=Path, help="state of the same rounds after fewer epochs")
     parser.add_argument("--errors", type=Path, required=True, help="csv to write: one row a round")
     parser.add_argument("--curves", type=Path, help="csv to write: one row a round and epoch")
     parser.add_argument("--weights", type=Path, help="safetensors to write: each round's network")
-    parser.add_argument("--state", type=Path, help="safetensors to write: what --resume reads")
+    parser.add_argument(
+        "--states", type=Path, help="folder of this run's states, to continue from the latest and add one"
+    )
     args = parser.parse_args()
 
     torch.set_num_threads(1)
@@ -51,17 +68,19 @@ def main() -> None:
     configuration = Configuration(
         args.model, args.options, args.batch_size, args.learning_rate, args.weight_decay, args.seed, args.stream
     )
+    # The folder's name says all but which pairs the run is trained on.
+    states = args.states and args.states / hashlib.sha256(args.pairs[0].read_bytes()).hexdigest()
     trained = train_rounds(
         configuration,
         [load_pairs(path) for path in args.pairs],
         args.rounds,
         args.epochs,
         device=choose_device(args.device),
-        resumed=checkpoints.load(args.resume)[0] if args.resume else None,
+        resumed=earlier_state(states, args.epochs) if states else None,
         curves=args.curves is not None,
     )
-    if args.state:
-        checkpoints.save(args.state, trained.state)
+    if states:
+        checkpoints.save(states / f"{args.epochs}.state", trained.state)
     if args.weights:
         weights = checkpoints.stack_nets(trained.nets)
         checkpoints.save(args.weights, weights, model=args.model, options=args.options)

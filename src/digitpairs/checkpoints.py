@@ -36,7 +36,9 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
         intact = about.pop("sha256") == checksum(tensors)
     except (OSError, safetensors.SafetensorError, KeyError, ValueError, AttributeError) as error:
-        raise StudyError(f"{path}: not a safetensors file of this study ({error}); remove it to make it again") from error
+        raise StudyError(
+            f"{path}: not a safetensors file of this study ({error}); remove it to make it again"
+        ) from error
     if not intact:
         raise StudyError(f"{path}: damaged, its content does not match its checksum; remove it to make it again")
     return tensors, about

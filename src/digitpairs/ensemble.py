@@ -1,17 +1,23 @@
 """Many networks of one model trained as one: every block of `layers.py` for a stack of networks at once.
 
-Tensors have a leading dimension `nets`; no operation mixes networks, so each takes the steps that it would take alone.
-Convolutions are matrix products over unrolled windows, in channels-last order: on a CPU, a batched sgemm beats grouped
-convolutions (benchmarks/README.md has the measurements behind each odd-looking line).
+No operation mixes networks, so each takes the steps that it would take alone. Rows are (nets, rows, features), images
+(height, width, nets, images, channels). All convolutions are matrix products, which on a CPU leave grouped convolutions
+far behind (benchmarks/README.md has the measurements behind each odd-looking line):
 
-With BatchNorm *before* the activation, a block is one autograd function, on three exact identities:
+- the first one multiplies the windows of the images, unrolled once for a whole dataset;
+- those over 6x6 images are computed by Winograd's minimal filtering F(4x4, 3x3), a quarter of the products (Lavin and
+  Gray, 2016); the points 0, +-2/3, +-3/2 and infinity keep its rounding within three times that of a plain sum.
+
+With BatchNorm *before* the activation, normalisation, ReLU and pooling are one autograd function, on exact identities:
+
 - gamma * z is monotonous in z, so max-pool comes first and the affine map and the ReLU see a quarter of the elements; a
   negative gamma is folded into the weights;
 - BatchNorm subtracts the mean, so a bias before it has no effect and a gradient of exactly zero;
-- where a block reads images that never change, batch statistics and their gradient follow from the moments of the
-  unrolled windows, computed once for each image.
+- the batch statistics of the first convolution, and their gradient, follow from the moments of the windows, computed
+  once for each image.
 """
 
+import functools
 from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any, NamedTuple
@@ -49,24 +55,24 @@ class Windows(NamedTuple):
 
 
 def unroll(images: Tensor) -> Tensor:
-    """(images, H, W, C) -> (images, H-2, W-2, 9C): the 3x3 windows, each in the order height, width, channel."""
-    windows = images.unfold(1, KERNEL, 1).unfold(2, KERNEL, 1)  # (images, H-2, W-2, C, 3, 3), a view
-    return windows.permute(0, 1, 2, 4, 5, 3).flatten(3)
+    """(H, W, ..., C) -> (H-2, W-2, ..., 9C): the 3x3 windows, each in the order height, width, channel."""
+    windows = images.unfold(0, KERNEL, 1).unfold(1, KERNEL, 1)  # (H-2, W-2, ..., C, 3, 3), a view
+    return windows.movedim(-3, -1).flatten(-3)
 
 
 def prepare(pairs: Tensor, branches: int) -> Windows:
     """Unroll standardised pairs (pairs, 2, H, W) once: columns (pairs, branches, 4, h, w, K), h = (H-2)/2."""
-    images = rows(pairs, branches).movedim(1, -1)
-    columns = torch.stack(quarters(unroll(images).unsqueeze(0)), dim=3)[0].movedim(2, 1)
+    images = rows(pairs, branches).permute(2, 3, 0, 1)
+    columns = torch.stack(quarters(unroll(images))).permute(3, 0, 1, 2, 4).contiguous()
     exact = columns.flatten(1, 3).double()
     moments = torch.cat([exact.sum(1), (exact.mT @ exact).flatten(1)], dim=1)
-    return Windows(columns.unflatten(0, (-1, branches)).contiguous(), moments.unflatten(0, (-1, branches)))
+    return Windows(columns.unflatten(0, (-1, branches)), moments.unflatten(0, (-1, branches)))
 
 
-def quarters(z: Tensor) -> list[Tensor]:
-    """Four views (nets, images, h, w, C) of (nets, images, 2h, 2w, C): each pooled pixel's elements, in reading order."""
-    split = z.unflatten(3, (-1, 2)).unflatten(2, (-1, 2))
-    return [split[:, :, :, i, :, j] for i in range(2) for j in range(2)]
+def quarters(images: Tensor) -> list[Tensor]:
+    """Four views (h, w, ...) of (2h, 2w, ...): the elements of each pooled pixel, in reading order."""
+    split = images.unflatten(1, (-1, 2)).unflatten(0, (-1, 2))
+    return [split[:, i, :, j] for i in range(2) for j in range(2)]
 
 
 def largest(views: Sequence[Tensor]) -> Tensor:
@@ -75,7 +81,7 @@ def largest(views: Sequence[Tensor]) -> Tensor:
 
 
 def route(views: Sequence[Tensor], best: Tensor, gradient: Tensor) -> None:
-    """Overwrite four views with the gradient where an element won the max-pool, elsewhere with zero.
+    """Move the gradient into four views, to where an element won the max-pool; elsewhere they become zero.
 
     The first of equal elements wins, as in `torch.max_pool2d`. Selecting by `threshold_backward` on the distance to
     the best costs a fifth of `torch.where`.
@@ -84,24 +90,72 @@ def route(views: Sequence[Tensor], best: Tensor, gradient: Tensor) -> None:
         view.sub_(best)
         torch.ops.aten.threshold_backward.grad_input(gradient, view, -TINY, grad_input=view)
         if position < len(views) - 1:
-            gradient = gradient - view  # once an element has won, nothing is left for the later ones
+            gradient.sub_(view)  # once an element has won, nothing is left for the later ones
+
+
+@functools.cache
+def winograd(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the matrices of F(4x4, 3x3) for flattened images, kernels and results: 36x36, 36x9 and 16x36.
+
+    A polynomial of degree 5 is known by its values at five points and its leading coefficient ("infinity"); the
+    correlation with a kernel is the transpose of the product of polynomials (Lavin and Gray, 2016, section 4).
+    """
+    points = torch.tensor([0, 2 / 3, -2 / 3, 3 / 2, -3 / 2], dtype=torch.float64)
+
+    def values(degree: int) -> Tensor:
+        at_infinity = torch.eye(degree + 1, dtype=torch.float64)[-1:]
+        return torch.cat([torch.vander(points, degree + 1, increasing=True), at_infinity])
+
+    image, kernel, result = torch.linalg.inv(values(5)).T, values(2), values(3).T
+    size = image.norm(dim=1, keepdim=True)
+    image, kernel = image / size, kernel * size
+    image, kernel, result = (torch.kron(m, m).to(device, dtype) for m in (image, kernel, result))
+    return image, kernel, result
+
+
+def convolve(images: Windows | Tensor, weight: Tensor) -> Tensor:
+    """Convolve windows or images (H, W, nets, images, C) with weights (nets, 9C, C'): (H-2, W-2, nets, images, C')."""
+    if isinstance(images, Windows):
+        quartered: Tensor = torch.bmm(images.columns.flatten(1, 4), weight).unflatten(1, images.columns.shape[1:5])
+        rejoined: Tensor = quartered.unflatten(2, (2, 2)).permute(4, 2, 5, 3, 0, 1, 6).flatten(2, 3).flatten(0, 1)
+        return rejoined
+    height, width, nets, count, channels = images.shape
+    if (height, width) == (6, 6):
+        to_image, to_kernel, from_product = winograd(images.dtype, images.device)
+        kernels = weight.view(nets, KERNEL * KERNEL, -1).transpose(0, 1).reshape(KERNEL * KERNEL, -1)
+        products = torch.bmm(
+            (to_image @ images.reshape(36, -1)).view(36 * nets, count, channels),
+            (to_kernel @ kernels).view(36 * nets, channels, -1),
+        )
+        return (from_product @ products.view(36, -1)).view(4, 4, nets, count, -1)
+    columns = unroll(images).permute(2, 0, 1, 3, 4).flatten(1, 3)
+    z: Tensor = torch.bmm(columns, weight).unflatten(1, (height - 2, width - 2, count))
+    return z.permute(1, 2, 0, 3, 4)
+
+
+def pooled(images: Windows | Tensor, weight: Tensor) -> Tensor:
+    """Convolve and max-pool 2, where no gradient is asked for: (h, w, nets, images, C')."""
+    if isinstance(images, Windows):
+        z: Tensor = torch.bmm(images.columns.flatten(1, 4), weight).unflatten(1, images.columns.shape[1:5])
+        return z.flatten(3).amax(2).view(*z.shape[:2], *z.shape[3:]).permute(2, 3, 0, 1, 4).contiguous()
+    return largest(quarters(convolve(images, weight)))
 
 
 class _MaxPool(torch.autograd.Function):
-    """Max-pool 2 over the four slices of (nets, images, 4, ...)."""
+    """Max-pool 2 of images (H, W, ...)."""
 
     @staticmethod
-    def forward(ctx: Any, z: Tensor) -> Tensor:
-        best = z.amax(2)
-        ctx.save_for_backward(z, best)
+    def forward(ctx: Any, images: Tensor) -> Tensor:
+        best = largest(quarters(images))
+        ctx.save_for_backward(images, best)
         return best
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        z, best = ctx.saved_tensors
-        routed: Tensor = z.clone()
-        route(routed.unbind(2), best, gradient)
+        images, best = ctx.saved_tensors
+        routed: Tensor = images.clone()
+        route(quarters(routed), best, gradient.clone())
         return routed
 
 
@@ -113,7 +167,7 @@ class _FirstConvBlock(torch.autograd.Function):
         ctx: Any, columns: Tensor, moments: Tensor, weight: Tensor, bias: Tensor, gamma: Tensor, beta: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         nets, k, channels = weight.shape
-        sign = torch.copysign(torch.ones_like(gamma), gamma)
+        sign = signs(gamma)
         weight = weight * sign
         z = torch.bmm(columns.view(nets, -1, k), weight)
         moments = moments.sum(1) / z.shape[1]
@@ -125,108 +179,80 @@ class _FirstConvBlock(torch.autograd.Function):
         variance = (weight * spread).sum(1, keepdim=True)
         inverse = torch.rsqrt(variance + EPS)
         scale = gamma * sign * inverse
-        z = z.view(*columns.shape[:3], -1)
-        best = z.amax(2).view(nets, -1, channels)
-        y = torch.addcmul(beta - z_mean * scale, best, scale).relu_()
+        images, height, width = columns.shape[1], *columns.shape[3:5]
+        z = z.view(nets, images, 4, -1)
+        best = z.amax(2).view(nets, images, -1, channels)
+        y = z.new_empty(height * width, nets, images, channels)
+        torch.addcmul(beta - z_mean * scale, best.permute(2, 0, 1, 3), scale, out=y).relu_()
         ctx.save_for_backward(columns, mean, spread, z, best, y, z_mean, inverse, scale, sign)
         z_mean = sign * z_mean
         ctx.mark_non_differentiable(z_mean, variance)
-        return y, z_mean, variance
+        return y.view(height, width, nets, images, channels), z_mean, variance
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         columns, mean, spread, z, best, y, z_mean, inverse, scale, sign = ctx.saved_tensors
-        nets, _, channels = y.shape
-        gradient = torch.ops.aten.threshold_backward(gradient, y, 0)
+        nets, images, _, channels = best.shape
+        gradient = torch.ops.aten.threshold_backward(gradient.reshape(y.shape), y, 0)
+        gradient = gradient.permute(1, 2, 0, 3).reshape(nets, -1, channels)
         d_beta = gradient.sum(1, keepdim=True)
+        best = best.view(nets, -1, channels)
         d_gamma = (best - z_mean).mul_(gradient).sum(1, keepdim=True) * inverse
         gradient.mul_(scale)
-        pooled = (*z.shape[:2], -1)
-        route(z.unbind(2), best.view(pooled), gradient.view(pooled))
+        route(z.unbind(2), best.view(nets, images, -1), gradient.view(nets, images, -1))
         d_weight = torch.bmm(columns.view(nets, -1, columns.shape[-1]).mT, z.view(nets, -1, channels))
         d_weight -= scale * (mean.mT * d_beta + spread * (inverse * d_gamma))
         return None, None, d_weight * sign, torch.zeros_like(d_beta), d_gamma * sign, d_beta
 
 
-class _ConvBlock(torch.autograd.Function):
-    """Convolution, BatchNorm, ReLU and max-pool over the output of another block."""
+class _Norm(torch.autograd.Function):
+    """BatchNorm with gamma >= 0, max-pool if `pool`, and ReLU: z (..., nets, rows, C) -> y, mean and variance of z."""
 
     @staticmethod
     def forward(
-        ctx: Any, images: Tensor, weight: Tensor, bias: Tensor, gamma: Tensor, beta: Tensor
+        ctx: Any, z: Tensor, bias: Tensor, gamma: Tensor, beta: Tensor, pool: bool
     ) -> tuple[Tensor, Tensor, Tensor]:
-        nets, count, height, width, _ = images.shape
-        sign = torch.copysign(torch.ones_like(gamma), gamma)
-        weight = weight * sign
-        columns = unroll(images.flatten(0, 1)).view(nets, -1, weight.shape[1])
-        z = torch.bmm(columns, weight)
-        z_mean, variance = centre(z)
-        inverse = torch.rsqrt(variance + EPS)
-        scale = gamma * sign * inverse
-        best = largest(quarters(z.view(nets, count, height - 2, width - 2, -1))).view(nets, -1, z.shape[2])
-        y = torch.addcmul(beta, best, scale).relu_()
-        ctx.save_for_backward(columns, weight, z, best, y, inverse, scale, sign)
-        ctx.input_shape = images.shape
-        z_mean = sign * z_mean
-        ctx.mark_non_differentiable(z_mean, variance)
-        return y, z_mean, variance
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor, ...]:
-        columns, weight, z, best, y, inverse, scale, sign = ctx.saved_tensors
-        nets, count, height, width, channels = ctx.input_shape
-        gradient = torch.ops.aten.threshold_backward(gradient, y, 0)
-        d_beta = gradient.sum(1, keepdim=True)
-        d_gamma = (best * gradient).sum(1, keepdim=True) * inverse
-        d_z = torch.addcmul(d_beta, z, inverse * d_gamma).mul_(scale / -z.shape[1])
-        gradient.mul_(scale)
-        views = quarters(z.view(nets, count, height - 2, width - 2, -1))
-        route(views, best.view_as(views[0]), gradient.view_as(views[0]))
-        d_z += z
-        d_weight = torch.bmm(columns.mT, d_z)
-        # One product for each place in the window keeps the sums contiguous: five times as fast as one product for all.
-        d_images = d_z.new_zeros(ctx.input_shape)
-        for place, part in enumerate(weight.split(channels, dim=1)):
-            i, j = divmod(place, KERNEL)
-            shifted = d_images[:, :, i : i + height - 2, j : j + width - 2]
-            shifted += torch.bmm(d_z, part.mT).view_as(shifted)
-        return d_images, d_weight * sign, torch.zeros_like(d_beta), d_gamma * sign, d_beta
-
-
-class _DenseBlock(torch.autograd.Function):
-    """Fully connected layer, BatchNorm and ReLU."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, gamma: Tensor, beta: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        z = torch.bmm(x, weight)
-        z_mean, variance = centre(z)
+        z, mean, variance = centre(z)
         inverse = torch.rsqrt(variance + EPS)
         scale = gamma * inverse
-        y = torch.addcmul(beta, z, scale).relu_()
-        ctx.save_for_backward(x, weight, z, y, inverse, scale)
-        ctx.mark_non_differentiable(z_mean, variance)
-        return y, z_mean, variance
+        best = largest(quarters(z)) if pool else z
+        y = torch.addcmul(beta, best, scale).relu_()
+        ctx.save_for_backward(z, best, y, inverse, scale)
+        ctx.pool = pool
+        ctx.mark_non_differentiable(mean, variance)
+        return y, mean, variance
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor, ...]:
-        x, weight, z, y, inverse, scale = ctx.saved_tensors
+    def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+        z, best, y, inverse, scale = ctx.saved_tensors
         gradient = torch.ops.aten.threshold_backward(gradient, y, 0)
-        d_beta = gradient.sum(1, keepdim=True)
-        d_gamma = (z * gradient).sum(1, keepdim=True) * inverse
-        d_z = torch.addcmul(d_beta, z, inverse * d_gamma).mul_(-1 / z.shape[1]).add_(gradient).mul_(scale)
-        return torch.bmm(d_z, weight.mT), torch.bmm(x.mT, d_z), torch.zeros_like(d_beta), d_gamma, d_beta
+        d_beta = total(gradient)
+        d_gamma = total(best * gradient) * inverse
+        d_z = torch.addcmul(d_beta, z, inverse * d_gamma).mul_(scale / -count(z))
+        gradient = gradient * scale
+        if ctx.pool:
+            route(quarters(z), best, gradient)
+        return d_z.add_(z if ctx.pool else gradient), torch.zeros_like(d_beta), d_gamma, d_beta, None
 
 
-def centre(z: Tensor) -> tuple[Tensor, Tensor]:
-    """Subtract the mean over rows from z (nets, rows, C) in place; return mean and variance (nets, 1, C)."""
-    mean = z.mean(1, keepdim=True)
-    z.sub_(mean)
-    return mean, (z * z).mean(1, keepdim=True)
+def total(z: Tensor) -> Tensor:
+    """Sum z (..., nets, rows, C) for each network and channel: (nets, 1, C)."""
+    rows = z.sum(-2, keepdim=True)
+    return rows.flatten(0, -4).sum(0) if z.dim() > 3 else rows
+
+
+def count(z: Tensor) -> int:
+    """Count the values of z (..., nets, rows, C) for each network and channel."""
+    return z.numel() // (z.shape[-3] * z.shape[-1])
+
+
+def centre(z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return z (..., nets, rows, C) less its mean, the mean and the variance, both (nets, 1, C)."""
+    mean = total(z) / count(z)
+    z = z - mean
+    return z, mean, total(z * z) / count(z)
 
 
 class StackedLinear(nn.Module):
@@ -269,22 +295,26 @@ class StackedNorm(nn.Module):
         for target, source in zip(ordinary, (self.gamma, self.beta, self.running_mean, self.running_var), strict=True):
             target.copy_(source[net, 0])
 
-    def track(self, mean: Tensor, variance: Tensor, count: int) -> None:
+    def track(self, mean: Tensor, variance: Tensor, size: int) -> None:
         """Move the running statistics towards a batch's; variance becomes the unbiased one, as in torch."""
         with torch.no_grad():
-            self.running_mean.lerp_(mean, MOMENTUM)
-            self.running_var.lerp_(variance * (count / (count - 1)), MOMENTUM)
+            # Not `lerp_`, whose rounding depends on an element's place in the tensor, and so on how many networks there are.
+            self.running_mean.mul_(1 - MOMENTUM).add_(mean * MOMENTUM)
+            self.running_var.mul_(1 - MOMENTUM).add_(variance * (MOMENTUM * size / (size - 1)))
+
+    def affine(self) -> tuple[Tensor, Tensor]:
+        """Return scale and shift, both (nets, 1, C), by which the running statistics normalise."""
+        scale = self.gamma * torch.rsqrt(self.running_var + EPS)
+        return scale, self.beta - self.running_mean * scale
 
     def forward(self, z: Tensor) -> Tensor:
-        """Normalise z (nets, rows, C)."""
+        """Normalise z (..., nets, rows, C)."""
         if not self.training:
-            scale = self.gamma * torch.rsqrt(self.running_var + EPS)
-            return torch.addcmul(self.beta - self.running_mean * scale, z, scale)
-        mean = z.mean(1, keepdim=True)
-        centred = z - mean
-        variance = (centred * centred).mean(1, keepdim=True)
-        self.track(mean, variance, z.shape[1])
-        return torch.addcmul(self.beta, centred, self.gamma * torch.rsqrt(variance + EPS))
+            scale, shift = self.affine()
+            return torch.addcmul(shift, z, scale)
+        z, mean, variance = centre(z)
+        self.track(mean, variance, count(z))
+        return torch.addcmul(self.beta, z, self.gamma * torch.rsqrt(variance + EPS))
 
 
 class StackedBlock(nn.Module):
@@ -294,16 +324,17 @@ class StackedBlock(nn.Module):
         super().__init__()
         self.layer = StackedLinear(layers)
         self.norm = StackedNorm([block.norm for block in blocks])
-        self.fused = blocks[0].batch_norm == "before"
+        self.before = blocks[0].batch_norm == "before"
 
     def activate(self, z: Tensor) -> Tensor:
-        """BatchNorm and ReLU, or the other way round."""
-        return F.relu(self.norm(z)) if self.fused else self.norm(F.relu(z))
+        """Apply BatchNorm and ReLU, or the other way round."""
+        return F.relu(self.norm(z)) if self.before else self.norm(F.relu(z))
 
-    def apply_fused(self, function: type[torch.autograd.Function], *inputs: Tensor, count: int) -> Tensor:
-        """Run a block's autograd function over `count` values a channel, and track its statistics."""
-        y, mean, variance = function.apply(*inputs, self.layer.weight, self.layer.bias, self.norm.gamma, self.norm.beta)  # type: ignore[no-untyped-call]
-        self.norm.track(mean + self.layer.bias, variance, count)
+    def normed(self, z: Tensor, sign: Tensor, pool: bool) -> Tensor:
+        """Apply BatchNorm, max-pool if `pool`, and ReLU to z, whose weights were multiplied by gamma's `sign`."""
+        y: Tensor
+        y, mean, variance = _Norm.apply(z, self.layer.bias, self.norm.gamma * sign, self.norm.beta, pool)
+        self.norm.track(mean * sign + self.layer.bias, variance, count(z))
         return y
 
 
@@ -319,25 +350,19 @@ class StackedConvBlock(StackedBlock):
         self.norm.write_to(block.norm, net)
 
     def forward(self, x: Windows | Tensor) -> Tensor:
-        """Windows, or images (nets, images, H, W, C), -> (nets, images, (H-2)/2, (W-2)/2, C')."""
+        """Windows, or images (H, W, nets, images, C), -> (h, w, nets, images, C'), h = (H-2)/2."""
+        weight, bias, gamma, beta = self.layer.weight, self.layer.bias, self.norm.gamma, self.norm.beta
+        if not self.before:
+            return _MaxPool.apply(self.activate(convolve(x, weight) + bias))  # type: ignore[no-any-return]
+        if not self.training:
+            scale, shift = self.norm.affine()
+            return pooled(x, weight * scale).add_(bias * scale + shift).relu_()
         if isinstance(x, Windows):
-            images, height, width = x.columns.shape[1], *x.columns.shape[3:5]
-        else:
-            images, height, width = x.shape[1], (x.shape[2] - 2) // 2, (x.shape[3] - 2) // 2
-        if self.fused and self.training:
-            function, inputs = (_FirstConvBlock, x) if isinstance(x, Windows) else (_ConvBlock, (x,))
-            y = self.apply_fused(function, *inputs, count=images * 4 * height * width)
-        else:
-            columns = x.columns if isinstance(x, Windows) else self.unrolled(x)
-            z = self.layer(columns.flatten(1, 4).expand(len(self.layer.weight), -1, -1))
-            y = _MaxPool.apply(self.activate(z).unflatten(1, (images, 4, height * width)))  # type: ignore[no-untyped-call]
-        return y.view(len(y), images, height, width, -1)
-
-    @staticmethod
-    def unrolled(images: Tensor) -> Tensor:
-        """Unroll images in the order of `Windows.columns`."""
-        columns = unroll(images.flatten(0, 1)).unflatten(0, images.shape[:2])
-        return torch.stack(quarters(columns), dim=2)
+            y, mean, variance = _FirstConvBlock.apply(*x, weight, bias, gamma, beta)
+            self.norm.track(mean + bias, variance, 4 * count(y))
+            return y  # type: ignore[no-any-return]
+        sign = signs(gamma)
+        return self.normed(convolve(x, weight * sign), sign, pool=True)
 
 
 class StackedDenseBlock(StackedBlock):
@@ -353,13 +378,19 @@ class StackedDenseBlock(StackedBlock):
 
     def forward(self, x: Tensor) -> Tensor:
         """(nets, rows, in) -> (nets, rows, out)."""
-        if self.fused and self.training:
-            return self.apply_fused(_DenseBlock, x, count=x.shape[1])
+        if self.before and self.training:
+            sign = signs(self.norm.gamma)
+            return self.normed(torch.bmm(x, self.layer.weight * sign), sign, pool=False)
         return self.activate(self.layer(x))
 
 
+def signs(gamma: Tensor) -> Tensor:
+    """Return 1 or -1 for each gamma."""
+    return torch.copysign(torch.ones_like(gamma), gamma.detach())
+
+
 class StackedFlatten(nn.Module):
-    """(nets, images, H, W, C) -> (nets, images, H*W*C)."""
+    """(H, W, nets, images, C) -> (nets, images, H*W*C)."""
 
     def __init__(self, layers: Sequence[Flatten]):
         super().__init__()
@@ -369,7 +400,7 @@ class StackedFlatten(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Apply the layer."""
-        return images.flatten(2)
+        return images.permute(2, 3, 0, 1, 4).flatten(2)
 
 
 STACKED: dict[type[nn.Module], Any] = {
@@ -417,7 +448,9 @@ def replace_layers(target: nn.Module, sources: Sequence[nn.Module]) -> None:
         if type(layer) in STACKED:
             setattr(target, name, STACKED[type(layer)](layers))
         elif list(layer.parameters(recurse=False)):
-            raise TypeError(f"an ensemble knows no layer {type(layer).__name__}; known: {[t.__name__ for t in STACKED]}")
+            raise TypeError(
+                f"an ensemble knows no layer {type(layer).__name__}; known: {[t.__name__ for t in STACKED]}"
+            )
         else:
             replace_layers(target.get_submodule(name), layers)
 

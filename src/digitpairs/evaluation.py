@@ -7,7 +7,7 @@ from digitpairs.ensemble import Ensemble
 from digitpairs.layers import cross_entropy
 from digitpairs.training import Dataset
 
-CHUNK = 100  # pairs that each network reads at once
+CHUNK = 50  # pairs that each network reads at once: the activations stay in the cache
 
 
 @torch.no_grad()

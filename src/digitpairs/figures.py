@@ -169,8 +169,9 @@ def grid_heat_maps(cells: pd.DataFrame, choice: Mapping[str, Any]) -> Figure:
         "best by validation": (choice["validation"], "#D55E00", "-"),
         "best by test (the paper's rule)": (choice["test"], "#000000", "--"),
     }
-    if model in paper.RESULTS:
-        frames["the paper's choice"] = (paper.RESULTS[model]._asdict(), "#882255", ":")
+    published = paper.RESULTS.get(model)
+    if published and (cells[CONFIGURATION] == [getattr(published, name) for name in CONFIGURATION]).all(axis=1).any():
+        frames["the paper's choice"] = (published._asdict(), "#882255", ":")
     columns = min(4, len(epochs))
     lines = ceil(len(epochs) / columns)
     width, height = max(1.6, 0.65 * len(batch_sizes) + 0.2), 0.42 * len(rates) + 0.7
@@ -181,7 +182,7 @@ def grid_heat_maps(cells: pd.DataFrame, choice: Mapping[str, Any]) -> Figure:
     colours = mpl.colormaps["cividis_r"]
     norm = mpl.colors.Normalize(finite.min(), finite.max())
     for axes, number in zip(panels.flat, epochs, strict=False):
-        axes.set(title=f"{number} epochs", xlim=(-0.5, len(batch_sizes) - 0.5), ylim=(-0.5, len(rates) - 0.5))
+        axes.set(title=f"Epochs: {number}", xlim=(-0.5, len(batch_sizes) - 0.5), ylim=(-0.5, len(rates) - 0.5))
         axes.set_xticks(range(len(batch_sizes)), batch_sizes)
         axes.set_yticks(range(len(rates)), [f"{rate:g}" for rate in rates])
         axes.tick_params(length=0)
@@ -191,7 +192,7 @@ def grid_heat_maps(cells: pd.DataFrame, choice: Mapping[str, Any]) -> Figure:
             _heat_map_cell(axes, x, y, cell, colours(norm(cell.validation_error)))
             for inset, (chosen, edge, line) in enumerate(frames.values(), start=1):
                 if all(chosen[name] == getattr(cell, name) for name in CONFIGURATION):
-                    d = 0.07 * inset - 0.5
+                    d = 0.05 * inset - 0.5
                     axes.add_patch(Rectangle((x + d, y + d), -2 * d, -2 * d, **_frame(edge, line)))
     for axes in panels.flat[len(epochs) :]:
         axes.set_axis_off()

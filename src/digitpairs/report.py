@@ -179,7 +179,7 @@ def _errors(errors: Mapping[str, Mapping[str, Summary]]) -> list[Block]:
         for place, found in (("inside", inside), ("outside", outside))
         if found
     ]
-    header = ["Model", "Protocol", "Test error", "95% interval of the mean", "n", "Less the paper's"]
+    header = ["Model", "Protocol", "Test error", "95% interval of the mean", "n", "Minus the paper's"]
     return [Table(header, rows), *([Paragraph(" ".join(sentences))] if sentences else [])]
 
 

@@ -7,12 +7,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from digitpairs import models
 from digitpairs.data.pairs import Splits
 from digitpairs.evaluation import evaluate
 from digitpairs.layers import PairNet
 from digitpairs.training import Configuration, Dataset, Run
 
-GROUP = 5  # networks trained as one: more fall out of the processor's cache, fewer leave time to Python
+# Images that the networks of a group read in one step: more fall out of the processor's cache, fewer leave most of the
+# time to Python. One network alone may read more.
+IMAGES = 500
 REPORT_SECONDS = 5.0
 
 ERRORS = ("round", "train_loss", "train_error", "validation_error", "test_error")
@@ -46,17 +49,24 @@ def train_rounds(
     """
     trained = Trained([], [], [], {})
     states = []
-    for group in groups(rounds):
-        own = datasets if len(datasets) == 1 else [datasets[round_ - 1] for round_ in group]
+    branches = models.load(configuration.model).branches
+
+    def prepared(own: Sequence[Splits]) -> list[Dataset]:
+        return [Dataset(split, branches, device) for split in zip(*own, strict=True)]
+
+    if len(datasets) == 1:
+        train, validation, test = prepared(datasets)
+    for group in groups(rounds, size=max(1, IMAGES // (configuration.batch_size * branches))):
+        if len(datasets) > 1:
+            train, validation, test = prepared(datasets[group.start - 1 : group.stop - 1])
         run = Run(configuration, group, device)
-        splits = Splits(*(Dataset(split, len(group), run.ensemble.branches, device) for split in zip(*own, strict=True)))
         if resumed:
             run.resume({name: tensor[group.start - 1 : group.stop - 1] for name, tensor in resumed.items()})
         first, started, spoke = run.epoch, time.monotonic(), 0.0
         while run.epoch < epochs:
-            losses = run.train_epoch(splits.train)
+            losses = run.train_epoch(train)
             if curves:
-                errors = evaluate(run.ensemble, splits.validation)[1]
+                errors = evaluate(run.ensemble, validation)[1]
                 epoch = [run.epoch] * len(group)
                 trained.curves.extend(zip(group, epoch, losses.tolist(), errors.tolist(), strict=True))
             seconds = time.monotonic() - started
@@ -67,8 +77,8 @@ def train_rounds(
                     f"rounds {group[0]} to {group[-1]} of {rounds}: epoch {run.epoch} of {epochs}, "
                     f"mean loss {losses.mean():.4g}, {1000 * pace:.0f} ms a round and epoch"
                 )
-        train_loss, train_error = evaluate(run.ensemble, splits.train)
-        others = [evaluate(run.ensemble, split)[1] for split in (splits.validation, splits.test)]
+        train_loss, train_error = evaluate(run.ensemble, train)
+        others = [evaluate(run.ensemble, split)[1] for split in (validation, test)]
         columns = torch.stack([train_loss, train_error, *others], dim=1).tolist()
         trained.errors.extend((round_, *values) for round_, values in zip(group, columns, strict=True))
         trained.nets.extend(run.ensemble.net(i) for i in range(len(group)))
@@ -77,7 +87,7 @@ def train_rounds(
     return trained._replace(state={name: torch.cat([state[name] for state in states]) for name in states[0]})
 
 
-def groups(rounds: int, size: int = GROUP) -> list[range]:
+def groups(rounds: int, size: int) -> list[range]:
     """Split 1..`rounds` into ranges of at most `size`, as even as can be."""
     count = -(-rounds // size)
     return [range(1 + rounds * i // count, 1 + rounds * (i + 1) // count) for i in range(count)]

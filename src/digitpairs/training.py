@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from digitpairs import models
 from digitpairs.data.pairs import Pairs
@@ -18,6 +18,7 @@ from digitpairs.ensemble import Ensemble, Windows, prepare
 from digitpairs.errors import StudyError
 from digitpairs.layers import PairNet, cross_entropy
 
+PADDING = 64  # elements: no SIMD kernel takes more at once
 STREAMS = {"grid": 0, "final": 1}  # final rounds differ from those by which their configuration was chosen
 
 
@@ -36,9 +37,9 @@ class Configuration(NamedTuple):
 class Dataset:
     """Pairs unrolled for one model, of one dataset for all networks or of one for each."""
 
-    def __init__(self, datasets: Sequence[Pairs], nets: int, branches: int, device: str = "cpu"):
+    def __init__(self, datasets: Sequence[Pairs], branches: int, device: str = "cpu"):
         self.pairs = len(datasets[0].targets)
-        self.offsets = torch.arange(nets, device=device).unsqueeze(1) % len(datasets) * self.pairs
+        self.offsets = torch.arange(len(datasets), device=device).unsqueeze(1) * self.pairs
         parts = [prepare(torch.from_numpy(d.images), branches) for d in datasets]
         self.windows = Windows(*(torch.cat(part).to(device) for part in zip(*parts, strict=True)))
         self.targets = torch.from_numpy(np.concatenate([d.targets for d in datasets])).to(device)
@@ -53,31 +54,45 @@ class Dataset:
 class Adam:
     """Adam (section II.C) by torch's fused kernel, as `torch.optim.Adam(..., fused=True)` calls it.
 
-    Called directly because `torch.optim` imports torch's compiler: two seconds of every job.
+    Called directly because `torch.optim` imports torch's compiler: two seconds of every job. All parameters move into
+    one vector, each padded to whole SIMD registers: the kernel rounds the elements that do not fill one differently,
+    and which they are would depend on how many networks there are.
     """
 
-    def __init__(self, parameters: dict[str, Tensor], learning_rate: float, weight_decay: float):
-        self.parameters = list(parameters.values())
-        self.settings = {"lr": learning_rate, "weight_decay": weight_decay, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
-        self.moments = {
-            f"{name}.{moment}": torch.zeros_like(parameter, requires_grad=False)
-            for moment in ("exp_avg", "exp_avg_sq")
-            for name, parameter in parameters.items()
-        }
-        self.steps = [torch.zeros((), device=parameter.device) for parameter in self.parameters]
+    def __init__(self, parameters: dict[str, nn.Parameter], learning_rate: float, weight_decay: float):
+        self.learning_rate, self.weight_decay = learning_rate, weight_decay
+        padded = [-(-parameter.numel() // PADDING) * PADDING for parameter in parameters.values()]
+        first = next(iter(parameters.values()))
+        vectors = torch.zeros(4, sum(padded), dtype=first.dtype, device=first.device)
+        self.values, self.gradients, self.exp_avg, self.exp_avg_sq = vectors
+        self.steps = torch.zeros((), device=first.device)
+        self.moments: dict[str, Tensor] = {}
+        for (name, parameter), *parts in zip(parameters.items(), *(v.split(padded) for v in vectors), strict=True):
+            views = [part[: parameter.numel()].view_as(parameter) for part in parts]
+            value, gradient, self.moments[f"{name}.exp_avg"], self.moments[f"{name}.exp_avg_sq"] = views
+            value.copy_(parameter.detach())
+            parameter.data, parameter.grad = value, gradient
 
     @torch.no_grad()
     def step(self) -> None:
-        """Update the parameters by their gradients, and drop these."""
-        gradients = [parameter.grad for parameter in self.parameters]
-        moments = list(self.moments.values())
-        first, second = moments[: len(gradients)], moments[len(gradients) :]
-        torch._foreach_add_(self.steps, 1)
+        """Update the parameters by their gradients, and set these to zero."""
+        self.steps += 1
         torch._fused_adam_(
-            self.parameters, gradients, first, second, [], self.steps, amsgrad=False, maximize=False, **self.settings
+            [self.values],
+            [self.gradients],
+            [self.exp_avg],
+            [self.exp_avg_sq],
+            [],
+            [self.steps],
+            lr=self.learning_rate,
+            beta1=0.9,
+            beta2=0.999,
+            weight_decay=self.weight_decay,
+            eps=1e-8,
+            amsgrad=False,
+            maximize=False,
         )
-        for parameter in self.parameters:
-            parameter.grad = None
+        self.gradients.zero_()
 
 
 class Run:
@@ -111,7 +126,7 @@ class Run:
 
     def state(self) -> dict[str, Tensor]:
         """Return weights, BatchNorm statistics, Adam's moments, and the epochs and steps done, each (nets, ...)."""
-        done = {"epoch": torch.tensor(float(self.epoch)), "steps": self.optimizer.steps[0]}
+        done = {"epoch": torch.tensor(float(self.epoch)), "steps": self.optimizer.steps}
         nets = len(self.rounds)
         return (
             self.ensemble.state_dict()
@@ -124,8 +139,7 @@ class Run:
         self.ensemble.load_state_dict({name: state[name] for name in self.ensemble.state_dict()})
         for name, moment in self.optimizer.moments.items():
             moment.copy_(state[name])
-        for steps in self.optimizer.steps:
-            steps.copy_(state["steps"][0])
+        self.optimizer.steps.copy_(state["steps"][0])
         self.epoch = int(state["epoch"][0])
 
 

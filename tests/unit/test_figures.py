@@ -119,8 +119,9 @@ def test_the_grid_marks_choice_and_divergence(epochs: list[int]) -> None:
     figure = figures.grid_heat_maps(selection.cells(table), selection.select(table, "test")["baseline"])
     figures.render(figure, ".svg")
     panels = [axes for axes in figure.axes if axes.get_title()]
-    assert [axes.get_title() for axes in panels] == [f"{e} epochs" for e in epochs]
+    assert [axes.get_title() for axes in panels] == [f"Epochs: {e}" for e in epochs]
     texts = sorted(text.get_text() for text in panels[0].texts)
     assert texts == sorted([f"{0.05 + epochs[0] / 1000:.3f}", f"{0.1 + epochs[0] / 1000:.3f}", "1/3", "1/3"])
     assert len(panels[0].patches) == 4 + 2  # cells, and the frames of both rules
     assert labels(figure)[-1] == "k/n: k of n rounds diverged"
+    assert ("the paper's choice" in labels(figure)) == (50 in epochs)

@@ -1,5 +1,7 @@
 """The siamese network with auxiliary losses (section II.D.3): its trunk is also taught which digit it reads."""
 
+from typing import cast
+
 from torch import Tensor
 
 from digitpairs.layers import Outputs, cross_entropy
@@ -17,8 +19,7 @@ class Net(siamese.Net):
 
     def loss(self, outputs: Outputs, targets: Tensor, digits: Tensor) -> Tensor:
         """Main loss + auxiliary_weight * (the two branches' cross entropies against their digits)."""
-        assert outputs.digit_logits is not None
         main = super().loss(outputs, targets, digits)
         # The mean over the rows of both branches, doubled, is the sum of the branches' means.
-        auxiliary = 2 * cross_entropy(outputs.digit_logits.flatten(-3, -2), digits.flatten(-2))
+        auxiliary = 2 * cross_entropy(cast(Tensor, outputs.digit_logits).flatten(-3, -2), digits.flatten(-2))
         return main + self.auxiliary_weight * auxiliary

@@ -237,6 +237,29 @@ class _Norm(torch.autograd.Function):
         return d_z.add_(z if ctx.pool else gradient), torch.zeros_like(d_beta), d_gamma, d_beta, None
 
 
+class _ReluNorm(torch.autograd.Function):
+    """Bias, ReLU and BatchNorm of z (..., nets, rows, C): y, and mean and variance after the ReLU."""
+
+    @staticmethod
+    def forward(ctx: Any, z: Tensor, bias: Tensor, gamma: Tensor, beta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        active = (z + bias).relu_()
+        centred, mean, variance = centre(active)
+        inverse = torch.rsqrt(variance + EPS)
+        ctx.save_for_backward(active, centred, inverse, gamma * inverse)
+        ctx.mark_non_differentiable(mean, variance)
+        return torch.addcmul(beta, centred, gamma * inverse), mean, variance
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor, ...]:
+        active, centred, inverse, scale = ctx.saved_tensors
+        d_beta = total(gradient)
+        d_gamma = total(centred * gradient) * inverse
+        d_active = torch.addcmul(d_beta, centred, inverse * d_gamma).mul_(-1 / count(active)).add_(gradient).mul_(scale)
+        d_z = torch.ops.aten.threshold_backward(d_active, active, 0)
+        return d_z, total(d_z), d_gamma, d_beta
+
+
 def total(z: Tensor) -> Tensor:
     """Sum z (..., nets, rows, C) for each network and channel: (nets, 1, C)."""
     rows = z.sum(-2, keepdim=True)
@@ -298,7 +321,7 @@ class StackedNorm(nn.Module):
     def track(self, mean: Tensor, variance: Tensor, size: int) -> None:
         """Move the running statistics towards a batch's; variance becomes the unbiased one, as in torch."""
         with torch.no_grad():
-            # Not `lerp_`, whose rounding depends on an element's place in the tensor, and so on how many networks there are.
+            # Not `lerp_`: it rounds by an element's place in the tensor, so by how many networks there are.
             self.running_mean.mul_(1 - MOMENTUM).add_(mean * MOMENTUM)
             self.running_var.mul_(1 - MOMENTUM).add_(variance * (MOMENTUM * size / (size - 1)))
 
@@ -306,15 +329,6 @@ class StackedNorm(nn.Module):
         """Return scale and shift, both (nets, 1, C), by which the running statistics normalise."""
         scale = self.gamma * torch.rsqrt(self.running_var + EPS)
         return scale, self.beta - self.running_mean * scale
-
-    def forward(self, z: Tensor) -> Tensor:
-        """Normalise z (..., nets, rows, C)."""
-        if not self.training:
-            scale, shift = self.affine()
-            return torch.addcmul(shift, z, scale)
-        z, mean, variance = centre(z)
-        self.track(mean, variance, count(z))
-        return torch.addcmul(self.beta, z, self.gamma * torch.rsqrt(variance + EPS))
 
 
 class StackedBlock(nn.Module):
@@ -327,13 +341,21 @@ class StackedBlock(nn.Module):
         self.before = blocks[0].batch_norm == "before"
 
     def activate(self, z: Tensor) -> Tensor:
-        """Apply BatchNorm and ReLU, or the other way round."""
-        return F.relu(self.norm(z)) if self.before else self.norm(F.relu(z))
+        """Add the bias to z (..., nets, rows, C) and apply BatchNorm and ReLU, or the other way round."""
+        if self.training:
+            y: Tensor
+            y, mean, variance = _ReluNorm.apply(z, self.layer.bias, self.norm.gamma, self.norm.beta)  # type: ignore[no-untyped-call]
+            self.norm.track(mean, variance, count(z))
+            return y
+        scale, shift = self.norm.affine()
+        if self.before:
+            return torch.addcmul(self.layer.bias * scale + shift, z, scale).relu_()
+        return torch.addcmul(shift, F.relu(z + self.layer.bias), scale)
 
     def normed(self, z: Tensor, sign: Tensor, pool: bool) -> Tensor:
         """Apply BatchNorm, max-pool if `pool`, and ReLU to z, whose weights were multiplied by gamma's `sign`."""
         y: Tensor
-        y, mean, variance = _Norm.apply(z, self.layer.bias, self.norm.gamma * sign, self.norm.beta, pool)
+        y, mean, variance = _Norm.apply(z, self.layer.bias, self.norm.gamma * sign, self.norm.beta, pool)  # type: ignore[no-untyped-call]
         self.norm.track(mean * sign + self.layer.bias, variance, count(z))
         return y
 
@@ -353,14 +375,16 @@ class StackedConvBlock(StackedBlock):
         """Windows, or images (H, W, nets, images, C), -> (h, w, nets, images, C'), h = (H-2)/2."""
         weight, bias, gamma, beta = self.layer.weight, self.layer.bias, self.norm.gamma, self.norm.beta
         if not self.before:
-            return _MaxPool.apply(self.activate(convolve(x, weight) + bias))  # type: ignore[no-any-return]
+            pooled_after: Tensor = _MaxPool.apply(self.activate(convolve(x, weight)))  # type: ignore[no-untyped-call]
+            return pooled_after
         if not self.training:
             scale, shift = self.norm.affine()
             return pooled(x, weight * scale).add_(bias * scale + shift).relu_()
         if isinstance(x, Windows):
-            y, mean, variance = _FirstConvBlock.apply(*x, weight, bias, gamma, beta)
+            y: Tensor
+            y, mean, variance = _FirstConvBlock.apply(*x, weight, bias, gamma, beta)  # type: ignore[no-untyped-call]
             self.norm.track(mean + bias, variance, 4 * count(y))
-            return y  # type: ignore[no-any-return]
+            return y
         sign = signs(gamma)
         return self.normed(convolve(x, weight * sign), sign, pool=True)
 
@@ -381,7 +405,7 @@ class StackedDenseBlock(StackedBlock):
         if self.before and self.training:
             sign = signs(self.norm.gamma)
             return self.normed(torch.bmm(x, self.layer.weight * sign), sign, pool=False)
-        return self.activate(self.layer(x))
+        return self.activate(torch.bmm(x, self.layer.weight))
 
 
 def signs(gamma: Tensor) -> Tensor:

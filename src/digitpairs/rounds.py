@@ -13,9 +13,9 @@ from digitpairs.evaluation import evaluate
 from digitpairs.layers import PairNet
 from digitpairs.training import Configuration, Dataset, Run
 
-# Images that the networks of a group read in one step: more fall out of the processor's cache, fewer leave most of the
+# Images that the networks of a group read in one step on a CPU: more fall out of the processor's cache, fewer leave most of the
 # time to Python. One network alone may read more.
-IMAGES = 500
+IMAGES = 600
 REPORT_SECONDS = 5.0
 
 ERRORS = ("round", "train_loss", "train_error", "validation_error", "test_error")
@@ -56,7 +56,8 @@ def train_rounds(
 
     if len(datasets) == 1:
         train, validation, test = prepared(datasets)
-    for group in groups(rounds, size=max(1, IMAGES // (configuration.batch_size * branches))):
+    size = rounds if device == "cuda" else max(1, IMAGES // (configuration.batch_size * branches))
+    for group in groups(rounds, size):
         if len(datasets) > 1:
             train, validation, test = prepared(datasets[group.start - 1 : group.stop - 1])
         run = Run(configuration, group, device)

@@ -13,8 +13,8 @@ from digitpairs.evaluation import evaluate
 from digitpairs.layers import PairNet
 from digitpairs.training import Configuration, Dataset, Run
 
-# Images that the networks of a group read in one step on a CPU: more fall out of the processor's cache, fewer leave most of the
-# time to Python. One network alone may read more.
+# Images that the networks of a group read in one step on a CPU: more fall out of the processor's cache, fewer leave
+# most of the time to Python. One network alone may read more.
 IMAGES = 600
 REPORT_SECONDS = 5.0
 

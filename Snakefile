@@ -46,7 +46,11 @@ FIGURES = [
     "learning_curves",
     *(f"grid_{model}" for model in MODELS),
 ]
-FINAL_ROUNDS = expand("results/final/{protocol}/{model}/rounds.csv", protocol=PROTOCOLS, model=MODELS)
+PAIRS = expand("data/pairs/seed~{seed}.npz", seed=range(study.seed, study.seed + 1 + study.final.rounds))
+CELLS = [f"results/grid/{CELL.format_map(cell)}/rounds.csv" for cell in cells(GRID)]
+FINAL = "results/final/{protocol}/{model}/"
+FINAL_FILES = ["rounds.csv", "curves.csv", "rounds.safetensors"]
+FINAL_ROUNDS = expand(f"{FINAL}rounds.csv", protocol=PROTOCOLS, model=MODELS)
 FIXED_ROUNDS = expand("results/final/fixed/{model}/rounds.csv", model=MODELS)
 ARCHITECTURES = {"1": "baseline", "2": "siamese"}  # the paper's Figures 1 and 2
 
@@ -112,10 +116,7 @@ def chosen(wildcards):
 def final_pairs(wildcards):
     """Name the dataset that all final rounds share, or one for each round that nothing else has used."""
     chosen(wildcards)  # final rounds wait for the selection
-    seeds = (
-        [study.seed] if wildcards.protocol == "fixed" else range(study.seed + 1, study.seed + 1 + study.final.rounds)
-    )
-    return expand("data/pairs/seed~{seed}.npz", seed=seeds)
+    return PAIRS[:1] if wildcards.protocol == "fixed" else PAIRS[1:]
 
 
 wildcard_constraints:
@@ -131,7 +132,13 @@ rule all:
         "reports/report.html",
         "reports/README.md",
         "reports/metrics.json",
-        expand("reports/figures/{figure}.png", figure=FIGURES),
+        expand("reports/figures/{figure}.{format}", figure=FIGURES, format=["svg", "png"]),
+        # What these are made of, too: otherwise nobody would notice that a file of it is gone.
+        PAIRS,
+        CELLS,
+        "results/grid.csv",
+        "results/selection.json",
+        expand(f"{FINAL}{{file}}", protocol=PROTOCOLS, model=MODELS, file=FINAL_FILES),
 
 
 rule pairs:
@@ -150,7 +157,7 @@ rule pairs:
 # cell cache. A state is no input: with or without it, a cell's numbers are the same, so new epochs rerun no other cell.
 rule cell:
     input:
-        f"data/pairs/seed~{study.seed}.npz",
+        PAIRS[0],
     output:
         f"results/grid/{CELL}/rounds.csv",
     log:
@@ -170,7 +177,7 @@ rule cell:
 
 rule grid:
     input:
-        [f"results/grid/{CELL.format_map(cell)}/rounds.csv" for cell in cells(GRID)],
+        CELLS,
     output:
         "results/grid.csv",
     log:
@@ -202,7 +209,7 @@ rule final:
     input:
         pairs=final_pairs,
     output:
-        multiext("results/final/{protocol}/{model}/", "rounds.csv", "curves.csv", "rounds.safetensors"),
+        multiext(FINAL, *FINAL_FILES),
     log:
         "logs/final/{protocol}/{model}.log",
     cache: "omit-software"

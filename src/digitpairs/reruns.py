@@ -52,6 +52,9 @@ class _DAG(DAG):  # type: ignore[misc]
                 same = [recorded(following, path) == {await path.checksum(force=True)} for path in following.input]
                 if all(same):
                     await self.postprocess()
+                    # A checkpoint that need not run any more will not finish either: whoever waits for it goes on.
+                    if any(path.flags.get("checkpoint_target") for waiting in self.jobs for path in waiting.input):
+                        await self.update_checkpoint_dependencies()
                     return True
         return ready
 

@@ -1,0 +1,385 @@
+"""Which jobs run after which change: exactly those that it concerns, in any clone, on any branch, in any experiment.
+
+`jobs` are named by their first output. What follows a cell follows by content: a job whose input was made anew with the
+same content does not run.
+"""
+
+import ast
+import json
+import os
+import random
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import Study
+
+MODELS = ("baseline", "siamese", "siamese_aux")
+TABLE = {"results/grid.csv", "results/selection.json"}
+ARCHITECTURES = {"reports/figures/figure_1.svg", "reports/figures/figure_2.svg"}
+ROUNDS = {f"reports/figures/{name}.svg" for name in ("figure_3", "figure_4", "learning_curves")}
+METRICS = {"reports/metrics.json"}
+REPORT = {"reports/README.md"}
+
+
+def cell(model: str, epochs: int = 2, learning_rate: float = 0.01) -> str:
+    return f"results/grid/{model}/batch_size~20/learning_rate~{learning_rate}/epochs~{epochs}/rounds.csv"
+
+
+CELLS = {cell("baseline"), cell("baseline", 4), cell("siamese"), cell("siamese_aux")}
+
+
+def final(*models: str) -> set[str]:
+    return {f"results/final/{protocol}/{model}/rounds.csv" for protocol in ("fixed", "resampled") for model in models}
+
+
+def heat_maps(*models: str) -> set[str]:
+    return {f"reports/figures/grid_{model}.svg" for model in models}
+
+
+def pairs(*seeds: int) -> set[str]:
+    return {f"data/pairs/seed~{seed}.npz" for seed in seeds}
+
+
+def after_cells(*models: str) -> set[str]:
+    """Name what follows new numbers in cells and final rounds of some models."""
+    return TABLE | final(*models) | METRICS | ROUNDS | heat_maps(*MODELS) | REPORT
+
+
+def after_selection(before: Any, after: Any) -> set[str]:
+    """Name what follows a table of new content, by what was chosen."""
+    changed = [model for model in after if model not in before or after[model]["chosen"] != before[model]["chosen"]]
+    rounds = final(*changed) | ROUNDS if changed else set()
+    return rounds | (METRICS if after != before else set()) | heat_maps(*after) | REPORT
+
+
+def replace(study: Study, file: str, name: str, new: str) -> None:
+    """Replace a function by one that calls it as `old`, whatever the code is."""
+    study.edit(file, lambda text: f"{text}\n\nold = {name}\n\n\ndef {name}(*args, **options):\n    return {new}\n")
+
+
+def selection(study: Study) -> Any:
+    return json.loads((study.path / "results/selection.json").read_text())
+
+
+def committed_elsewhere(study: Study) -> Study:
+    """Commit without running, and clone: the edit's files are older than the outputs that are pulled."""
+    study.commit()
+    return study.clone("elsewhere")
+
+
+def test_row_01_nothing(study: Study) -> None:
+    started = time.monotonic()
+    assert study.snakemake().jobs == set()
+    assert study.dvc("repro").jobs == set()
+    assert time.monotonic() - started < 20
+    assert "up to date" in study.dvc("status").output
+
+
+@pytest.mark.parametrize("outputs", ["older", "newer", "mixed"])
+def test_row_02_modification_times(study: Study, outputs: str) -> None:
+    chance = random.Random(0)  # noqa: S311 - no secret
+    for path in study.path.rglob("*"):
+        if path.is_file() and ".git" not in path.parts:
+            made = path.relative_to(study.path).parts[0] in ("data", "results", "reports")
+            days = {"older": -1 if made else 1, "newer": 1 if made else -1, "mixed": chance.choice([-1, 1])}[outputs]
+            when = time.time() + days * chance.uniform(1, 300) * 86400
+            os.utime(path, (when, when))
+    assert study.snakemake().jobs == set()
+
+
+def test_row_03_comments_and_formatting(study: Study) -> None:
+    files = [path for folder in ("src", "scripts") for path in (study.path / folder).rglob("*.py")]
+    assert len(files) > 20
+    for path in files:
+        study.edit(
+            str(path), lambda text: re.sub('^"""', '"""Edited: ', ast.unparse(ast.parse(text))) + "\n\n\n# Edited"
+        )
+    study.edit("Snakefile", lambda text: f"# A comment\n{text}")
+    assert committed_elsewhere(study).snakemake().jobs == set()
+
+
+def test_row_04_edit_of_siamese(study: Study) -> None:
+    study.edit("src/digitpairs/models/siamese.py", lambda text: text.replace("90", "80"))
+    ran = committed_elsewhere(study).snakemake()
+    figure = {"reports/figures/figure_2.svg"}
+    assert ran.jobs == {cell("siamese"), cell("siamese_aux")} | after_cells("siamese", "siamese_aux") | figure
+
+
+def test_row_05_edit_of_baseline(study: Study) -> None:
+    edited = """
+
+
+class Edited(Net):
+    def compare(self, features: Tensor) -> Outputs:
+        return super().compare(2 * features)
+
+
+Net = Edited
+"""
+    study.edit("src/digitpairs/models/baseline.py", lambda text: text + edited)
+    ran = committed_elsewhere(study).snakemake()
+    assert ran.jobs == {cell("baseline"), cell("baseline", 4), "reports/figures/figure_1.svg"} | after_cells("baseline")
+
+
+def test_row_06_edit_of_what_training_imports_indirectly(study: Study) -> None:
+    doubled = "[(2 * loss, error / 2) for loss, error in [old(*args, **options)]][0]"
+    replace(study, "src/digitpairs/evaluation.py", "evaluate", doubled)
+    assert committed_elsewhere(study).snakemake().jobs == CELLS | after_cells(*MODELS)
+
+
+def test_row_06_edit_without_effect(study: Study) -> None:
+    study.edit("src/digitpairs/evaluation.py", lambda text: f"{text}\n\nUNUSED = 1\n")
+    assert committed_elsewhere(study).snakemake().jobs == CELLS | final(*MODELS)
+
+
+@pytest.mark.parametrize(
+    ("module", "function", "figures"),
+    [
+        ("figures", "render", ARCHITECTURES | ROUNDS | heat_maps(*MODELS)),
+        ("architecture", "draw", ARCHITECTURES),
+    ],
+)
+def test_row_07_edit_of_figures(study: Study, module: str, function: str, figures: set[str]) -> None:
+    marked = {
+        "render": "[old(*args, **options) for _ in [args[0].text(0, 0, 'edited')]][0]",
+        "draw": "[figure for figure in [old(*args, **options)] if figure.text(0, 0, 'edited')][0]",
+    }
+    replace(study, f"src/digitpairs/{module}.py", function, marked[function])
+    assert committed_elsewhere(study).snakemake().jobs == figures | REPORT
+
+
+AUXILIARY_WEIGHT = {cell("siamese_aux")} | after_cells("siamese_aux")
+
+
+def test_row_08_auxiliary_weight(study: Study) -> None:
+    study.set("train.auxiliary_weight", 0.5)
+    assert study.snakemake().jobs == AUXILIARY_WEIGHT
+
+
+def test_row_09_a_learning_rate_added(study: Study) -> None:
+    before = selection(study)
+    study.set("grid.siamese.learning_rate", [0.001, 0.01])
+    ran = study.snakemake()
+    new = {cell("siamese", learning_rate=0.001)}
+    assert ran.jobs == new | TABLE | after_selection(before, selection(study))
+    assert ran.trained >= new
+
+
+def test_row_10_epochs_added_above(study: Study) -> None:
+    before = selection(study)
+    study.set("grid.baseline.epochs", [2, 4, 5])
+    ran = study.snakemake()
+    assert ran.jobs == {cell("baseline", 5)} | TABLE | after_selection(before, selection(study))
+    log = study.path / "logs/grid/baseline/batch_size~20/learning_rate~0.01/epochs~5.log"
+    assert "continues after 4 epochs" in log.read_text()
+
+
+def test_row_10_continued_is_uninterrupted(study: Study) -> None:
+    study.set("grid.baseline.epochs", [2, 4, 5])
+    continued, uninterrupted = study, study.clone("uninterrupted")
+    uninterrupted.set("grid.baseline.epochs", [5])
+    assert continued.snakemake("--until", "cell").jobs == {cell("baseline", 5)}
+    uninterrupted.env["SNAKEMAKE_OUTPUT_CACHE"] += "-empty"
+    assert uninterrupted.snakemake("--until", "cell").jobs == {cell("baseline", 5)}
+    one, other = ((clone.path / cell("baseline", 5)).read_text() for clone in (continued, uninterrupted))
+    assert one == other
+
+
+def test_epochs_added_below_and_between(study: Study) -> None:
+    before = selection(study)
+    study.set("grid.baseline.epochs", [1, 2, 3, 4])
+    ran = study.snakemake()
+    assert ran.jobs == {cell("baseline", 1), cell("baseline", 3)} | TABLE | after_selection(before, selection(study))
+
+
+@pytest.mark.parametrize("left", [2, 4])
+def test_row_11_a_value_removed(study: Study, left: int) -> None:
+    before = selection(study)
+    study.set("grid.baseline.epochs", [left])
+    assert study.snakemake().jobs == TABLE | after_selection(before, selection(study))
+
+
+FINAL_ROUNDS = pairs(5) | final(*MODELS) | METRICS | ROUNDS | REPORT
+
+
+def test_row_12_a_final_round_more(study: Study) -> None:
+    study.set("final.rounds", 3)
+    assert study.snakemake().jobs == FINAL_ROUNDS
+
+
+def test_row_13_selection_by_test_error(study: Study) -> None:
+    before = selection(study)
+    study.set("select.by", "test")
+    ran = study.snakemake()
+    changed = [model for model in MODELS if selection(study)[model]["chosen"] != before[model]["chosen"]]
+    assert changed == ["baseline"]
+    selected = {"results/selection.json"} | METRICS | heat_maps(*MODELS) | REPORT
+    assert ran.jobs == selected | final("baseline") | ROUNDS
+
+
+def test_row_14_a_model_added(study: Study) -> None:
+    before = selection(study)
+    module = (study.path / "src/digitpairs/models/baseline.py").read_text()
+    (study.path / "src/digitpairs/models/another.py").write_text(module.replace("channels=2", "channels=2 * 1"))
+    study.set("grid.another", study.params()["grid"]["siamese"])
+    assert study.snakemake().jobs == {cell("another")} | TABLE | after_selection(before, selection(study))
+
+
+def test_row_15_the_same_values(study: Study) -> None:
+    params = study.params()
+    params["grid"]["baseline"]["epochs"].reverse()
+    params = dict(reversed(params.items())) | {"grid": dict(reversed(params["grid"].items()))}
+    text = yaml.safe_dump(params, sort_keys=False).replace("- 0.01", "- 1e-2  # a comment")
+    study.edit("params.yaml", lambda _: f"# Another comment\n{text}")
+    assert text.count("1e-2") == 3
+    assert study.snakemake().jobs == set()
+    assert study.dvc("repro").jobs == set()
+
+
+def test_row_16_another_branch_and_back(study: Study) -> None:
+    study.git("switch", "--quiet", "--create", "other")
+    study.set("train.auxiliary_weight", 0.5)
+    assert study.dvc("repro").jobs == AUXILIARY_WEIGHT
+    study.commit()
+    for branch in ("main", "other", "main"):
+        study.git("switch", "--quiet", branch)
+        study.dvc("checkout")
+        assert study.snakemake().jobs == set()
+        assert "up to date" in study.dvc("status").output
+
+
+def test_row_17_another_branch_without_checkout(study: Study) -> None:
+    study.git("switch", "--quiet", "--create", "other")
+    study.set("train.auxiliary_weight", 0.5)
+    study.dvc("repro")
+    study.commit()
+    study.git("switch", "--quiet", "main")
+    ran = study.snakemake()
+    assert ran.jobs == AUXILIARY_WEIGHT
+    assert ran.trained == set()
+    assert "up to date" in study.dvc("status").output
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "data/pairs/seed~2.npz",
+        cell("baseline"),
+        "results/grid.csv",
+        "results/selection.json",
+        "results/final/fixed/siamese/curves.csv",
+        "reports/figures/figure_3.svg",
+        "reports/report.html",
+    ],
+)
+def test_row_18_a_file_deleted(study: Study, file: str) -> None:
+    before = study.contents()
+    (study.path / file).unlink()
+    names = {"curves.csv": "rounds.csv", "report.html": "README.md"}
+    assert study.snakemake().jobs == {str(Path(file).with_name(names.get(Path(file).name, Path(file).name)))}
+    assert study.contents() == before
+
+
+@pytest.mark.parametrize("file", ["data/pairs/seed~2.npz", cell("baseline"), "reports/report.html"])
+def test_row_18_a_file_corrupted(study: Study, file: str) -> None:
+    before = study.contents()
+    (study.path / file).write_bytes(b"x" + before[file][1:])
+    assert re.search(rf"modified: +{file.split('/')[0]}", study.dvc("status").output)
+    study.dvc("checkout", "--force")
+    assert study.contents() == before
+    assert study.snakemake().jobs == set()
+
+
+@pytest.mark.parametrize(
+    ("change", "jobs"),
+    [("train.auxiliary_weight=0.5", AUXILIARY_WEIGHT), ("final.rounds=3", FINAL_ROUNDS)],
+)
+def test_row_19_a_temporary_experiment(study: Study, change: str, jobs: set[str]) -> None:
+    before = study.contents()
+    assert study.dvc("exp", "run", "--temp", "--set-param", change).jobs == jobs
+    assert study.contents() == before
+
+
+def test_row_19_a_temporary_experiment_with_a_learning_rate_more(study: Study) -> None:
+    before = selection(study)
+    ran = study.dvc("exp", "run", "--temp", "--set-param", "grid.siamese.learning_rate=[0.001,0.01]", "--name", "more")
+    study.dvc("exp", "apply", "more")
+    assert ran.jobs == {cell("siamese", learning_rate=0.001)} | TABLE | after_selection(before, selection(study))
+    assert study.snakemake().jobs == set()
+
+
+def test_row_20_values_seen_before(study: Study) -> None:
+    original = study.params()["train"]["auxiliary_weight"]
+    for weight in (0.25, 0.5):
+        study.set("train.auxiliary_weight", weight)
+        assert study.snakemake().trained
+    entries = {path: path.stat().st_mtime_ns for path in study.cells.iterdir()}
+    study.set("train.auxiliary_weight", original)
+    ran = study.snakemake()
+    assert (ran.jobs, ran.trained) == (AUXILIARY_WEIGHT, set())
+    study.git("checkout", "--quiet", ".")
+    ran = study.dvc("exp", "run", "--temp", "--set-param", "train.auxiliary_weight=0.25")
+    assert (ran.jobs, ran.trained) == (AUXILIARY_WEIGHT, set())
+
+    for weight in (0.25, 0.5):
+        study.dvc("exp", "run", "--queue", "--set-param", f"train.auxiliary_weight={weight}", "--set-param", "seed=2")
+    study.dvc("queue", "start", "--jobs", "2")
+    deadline = time.monotonic() + 120
+    while re.search("Queued|Running", status := study.dvc("queue", "status").output):
+        assert time.monotonic() < deadline, status
+        time.sleep(1)
+    assert status.count("Success") == 2, status
+    assert {path: path.stat().st_mtime_ns for path in study.cells.iterdir()} == entries
+
+
+@pytest.mark.parametrize(
+    ("library", "jobs"),
+    [
+        ("torch", CELLS | final(*MODELS) | ARCHITECTURES),  # the numbers stay, so that nothing follows
+        ("matplotlib", ARCHITECTURES | ROUNDS | heat_maps(*MODELS)),
+    ],
+)
+def test_row_21_a_library_changes_version(study: Study, tmp_path: Path, library: str, jobs: set[str]) -> None:
+    metadata = tmp_path / "libraries" / f"{library}-99.0.dist-info" / "METADATA"
+    metadata.parent.mkdir(parents=True)
+    metadata.write_text(f"Metadata-Version: 2.1\nName: {library}\nVersion: 99.0\n")
+    assert study.snakemake(PYTHONPATH=str(tmp_path / "libraries")).jobs == jobs
+
+
+def test_row_22_snakemake_and_dvc_repro(study: Study) -> None:
+    study.set("train.auxiliary_weight", 0.5)
+    assert study.snakemake().jobs == AUXILIARY_WEIGHT
+    assert study.dvc("repro").jobs == set()
+    study.set("final.rounds", 3)
+    assert study.dvc("repro").jobs == FINAL_ROUNDS
+    assert study.snakemake().jobs == set()
+    assert [path for path in study.path.rglob("*") if path.is_symlink()] == []
+    study.commit()
+    study.dvc("push")
+    study.commit()
+    assert study.clone("elsewhere").snakemake().jobs == set()
+
+
+def test_row_23_a_clone_without_pull(unpulled: Study, finished: Study) -> None:
+    ran = unpulled.snakemake()
+    assert ran.jobs == pairs(2, 3, 4) | CELLS | after_cells(*MODELS) | ARCHITECTURES
+    assert ran.trained == set()
+    assert unpulled.contents() == finished.contents()
+
+
+@pytest.mark.parametrize("change", ["emptied", "damaged"])
+def test_row_24_the_cell_cache(unpulled: Study, finished: Study, change: str) -> None:
+    for path in unpulled.cells.rglob("*"):
+        if path.is_file() and change == "emptied":
+            path.unlink()
+        elif path.is_file() and path.suffix != ".sha256":
+            content = path.read_bytes()
+            path.write_bytes(content[:-2] + bytes([content[-2] ^ 1]) + content[-1:])
+    ran = unpulled.snakemake()
+    assert {job for job in ran.trained if job.endswith("rounds.csv")} == CELLS | final(*MODELS)
+    assert ran.output.count("damaged") == (len(CELLS | final(*MODELS)) if change == "damaged" else 0)
+    assert unpulled.contents() == finished.contents()

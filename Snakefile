@@ -1,5 +1,6 @@
 # The study, in the order in which data flows: digits -> cells of the grid -> selection -> final rounds -> report.
 # params.yaml says what is computed; every value that a step depends on stands in its `params`.
+import functools
 import hashlib
 import json
 import os
@@ -55,6 +56,7 @@ FIXED_ROUNDS = expand("results/final/fixed/{model}/rounds.csv", model=MODELS)
 ARCHITECTURES = {"1": "baseline", "2": "siamese"}  # the paper's Figures 1 and 2
 
 
+@functools.cache
 def code(script, *others):
     """Digest the code that a step runs, so that an edit reruns it whatever the files' times say."""
     return provenance.code(f"scripts/{script}", *others, root=ROOT)
@@ -73,6 +75,7 @@ def arguments(**values):
     return shlex.join(f"--{name.replace('_', '-')}={value}" for name, value in values.items() if value is not None)
 
 
+@functools.cache
 def options(model):
     """Name the values of `train` that a model uses, so that no other value reruns it."""
     train = study.train.model_dump()

@@ -257,7 +257,7 @@ rule architecture:
 
 rule rounds:
     input:
-        FIXED_ROUNDS,
+        lambda wildcards: FIXED_ROUNDS if wildcards.number == "3" else FINAL_ROUNDS,
     output:
         multiext("reports/figures/figure_{number}", ".svg", ".png"),
     log:

@@ -1,140 +1,18 @@
 """A tiny study that is finished, committed and pushed once per session; each test works in a fresh clone of it."""
 
-import os
-import re
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
-import yaml
-
-ROOT = Path(__file__).parents[2]
-
-
-class Ran(NamedTuple):
-    """What Snakemake did: the first output of each job that ran, the outputs that were trained and not taken from the
-    cell cache, and all that it printed."""
-
-    jobs: set[str]
-    trained: set[str]
-    output: str
-
-
-class Study:
-    """A repository with the study in it, and the commands that a user types there."""
-
-    def __init__(self, path: Path, cells: Path) -> None:
-        self.path = path
-        self.env = os.environ | {
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "SNAKEMAKE_OUTPUT_CACHE": str(cells),
-            "DVC_SITE_CACHE_DIR": str(path.parent / "dvc"),
-            "DVC_NO_ANALYTICS": "1",
-            **{
-                f"GIT_{who}_{what}": "tester@localhost" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
-            },
-        }
-
-    @property
-    def cells(self) -> Path:
-        return Path(self.env["SNAKEMAKE_OUTPUT_CACHE"])
-
-    def run(self, *command: str, **env: str) -> Ran:
-        """Run a command in the repository; fail with its output if it fails."""
-        done = subprocess.run(
-            command, cwd=self.path, env=self.env | env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
-        assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}"
-        return parse(done.stdout)
-
-    def snakemake(self, *options: str, **env: str) -> Ran:
-        return self.run("snakemake", "--cores", "2", *options, **env)
-
-    def dvc(self, *command: str) -> Ran:
-        return self.run("dvc", *command)
-
-    def git(self, *command: str) -> str:
-        return self.run("git", *command).output
-
-    def commit(self) -> None:
-        self.git("add", "--all")
-        self.git("commit", "--quiet", "--message", "a change")
-
-    def edit(self, file: str, change: Callable[[str], str]) -> None:
-        """Change a file's text; what changes nothing would prove nothing."""
-        before = (self.path / file).read_text(encoding="utf-8")
-        after = change(before)
-        assert after != before
-        (self.path / file).write_text(after, encoding="utf-8")
-
-    def set(self, key: str, value: Any) -> None:
-        """Set a dotted key of params.yaml."""
-        params = self.params()
-        *sections, last = key.split(".")
-        section = params
-        for name in sections:
-            section = section[name]
-        section[last] = value
-        (self.path / "params.yaml").write_text(yaml.safe_dump(params))
-
-    def params(self) -> Any:
-        return yaml.safe_load((self.path / "params.yaml").read_text())
-
-    def clone(self, name: str, *, pull: bool = True) -> "Study":
-        """Clone what is committed, beside this clone; with `dvc pull`, unless told otherwise."""
-        path = self.path.with_name(name)
-        self.git("clone", "--quiet", str(self.path), str(path))
-        clone = Study(path, self.cells)
-        if pull:
-            clone.dvc("pull")
-        return clone
-
-    def contents(self) -> dict[str, bytes]:
-        """Return all that the workflow made, by path."""
-        folders = (self.path / name for name in ("data", "results", "reports"))
-        files = (path for folder in folders for path in folder.rglob("*") if path.is_file())
-        return {str(path.relative_to(self.path)): path.read_bytes() for path in files}
-
-
-def parse(output: str) -> Ran:
-    blocks = re.findall(r"^(?:local)?(?:rule|checkpoint) \w+:\n((?: {4}.*\n)+)", output, re.M)
-    outputs = [re.search(r"^ {4}output: ([^,\n]+)", block, re.M) for block in blocks]
-    jobs = [match[1] for match in outputs if match]  # the target `all` has no output
-    assert len(jobs) == len(set(jobs)), "a job ran twice"
-    return Ran(set(jobs), set(re.findall(r"^Moving output file (\S+) to cache", output, re.M)), output)
-
-
-def copy_project(path: Path) -> None:
-    """Copy the working tree, without what Git ignores, as a new repository's first commit would hold it."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        check=True,
-    )
-    for name in filter(None, listed.stdout.decode().split("\0")):
-        if not name.startswith(("remote/", "reports/", "dvc.lock")) and (ROOT / name).exists():
-            (path / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ROOT / name, path / name)
-    shutil.copyfile(Path(__file__).with_name("params.yaml"), path / "params.yaml")
+from studies import Study, finish
 
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """The study, finished, committed and pushed."""
     folder = tmp_path_factory.mktemp("finished")
-    copy_project(folder / "study")
     study = Study(folder / "study", folder / "cells")
-    study.git("init", "--quiet", "--initial-branch", "main")
-    study.commit()
-    study.dvc("repro")
-    study.commit()
-    study.dvc("push")
-    study.commit()
+    finish(study)
     return study
 
 

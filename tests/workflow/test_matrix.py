@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import Study
+from studies import Study
 
 MODELS = ("baseline", "siamese", "siamese_aux")
 TABLE = {"results/grid.csv", "results/selection.json"}

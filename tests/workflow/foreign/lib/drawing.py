@@ -1,0 +1,2 @@
+def bar(number):
+    return "#" * number

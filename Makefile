@@ -38,6 +38,22 @@ quick: setup  ## the same study in miniature (two minutes), in its own folder: q
 	cd quick && snakemake --snakefile ../Snakefile --cores all
 	@echo "The report: $(CURDIR)/quick/reports/report.html"
 
+.PHONY: explain
+explain: setup  ## why would what run, without running it: which parameter, module, library or file, old and new value
+	@snakemake --dry-run --quiet rules 2>&1 | awk '{output = output $$0 "\n"} /^Nothing to be done/ {print; said = 1} \
+		/^Why these steps/, /^$$/ {print; said = 1} END {if (!said) printf "%s", output; exit !said}'
+
+.PHONY: experiments
+experiments: setup  ## the experiments side by side: what differs, and the errors
+	@dvc exp show --no-pager --only-changed --sort-by date --drop 'Created|_std|_error_std|validation|resampled|n_rounds'
+
+# From a clone, so that only remote/ is cleaned: `dvc gc --cloud` empties the local cache as well.
+.PHONY: remote-gc
+remote-gc: setup  ## drop from remote/ what the last commit does not need
+	@clone=$$(mktemp -d) && trap 'rm -rf "$$clone"' EXIT && git clone --quiet . "$$clone" && cd "$$clone" && \
+		dvc remote modify --quiet --local remote url '$(CURDIR)/remote' && dvc gc --workspace --cloud --force
+	@du -sh remote
+
 .PHONY: test
 test: .venv/requirements-dev.stamp  ## all tests
 	pytest

@@ -1,7 +1,7 @@
 """What Snakemake 9.27 lacks for exact reruns, added to its own classes; another version fails in tests/workflow.
 
-Its DAG decides before the first job starts, and runs whatever follows a job that runs. Its cache trusts each entry, and
-links to it, so that whoever writes to a result writes into the cache.
+Its DAG decides before the first job starts, and runs whatever follows a job that runs; its reasons do not say which
+value changed. Its cache trusts each entry, and links to it, so that whoever writes to a result writes into the cache.
 """
 
 import hashlib
@@ -16,6 +16,7 @@ from snakemake.dag import DAG
 from snakemake.jobs import Reason
 from snakemake.logging import logger
 
+from digitpairs.explain import explain
 from digitpairs.files import write_atomically
 
 
@@ -45,6 +46,8 @@ class _DAG(DAG):  # type: ignore[misc]
     async def finish(self, job: Any, update_checkpoint_dependencies: bool = True) -> bool:
         """Decide again if all input of a job that could start now is what its records say."""
         ready: bool = await super().finish(job, update_checkpoint_dependencies)
+        if not update_checkpoint_dependencies:
+            return ready  # a dry run makes no files to look at
         finished = job if job.is_group() else [job]
         for following in {follower for single in finished for follower in self.depending[single]}:
             if self.needrun(following) and self._waiting(following) and not self._n_until_ready[following]:
@@ -53,10 +56,24 @@ class _DAG(DAG):  # type: ignore[misc]
                 if all(same):
                     await self.postprocess()
                     # A checkpoint that need not run any more will not finish either: whoever waits for it goes on.
-                    if any(path.flags.get("checkpoint_target") for waiting in self.jobs for path in waiting.input):
+                    if any(map(_waits_for_checkpoint, self.jobs)):
                         await self.update_checkpoint_dependencies()
                     return True
         return ready
+
+    def print_reasons(self) -> None:
+        """Say why, at the end of a dry run."""
+        rules = list(self.workflow.rules)
+        jobs = sorted(self.needrun_jobs(exclude_finished=False), key=lambda job: (rules.index(job.rule), *job.output))
+        for job in jobs:
+            if job.output and not _waits_for_checkpoint(job):  # a job that follows others may have reasons of its own
+                self.reason(job).params_changed = self.workflow.persistence.params_changed(job)
+        because = explain((job.rule.name, job.wildcards_dict, self.reason(job)) for job in jobs)
+        logger.info(f"Why these steps would run:\n{because}\n")
+
+
+def _waits_for_checkpoint(job: Any) -> bool:
+    return any(path.flags.get("checkpoint_target") for path in job.input)
 
 
 class _Cache(OutputFileCache):  # type: ignore[misc]

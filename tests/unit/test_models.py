@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from torch.nn.functional import cross_entropy
 
 from digitpairs import models
 from digitpairs.layers import PairNet
@@ -35,6 +37,21 @@ def test_a_model_takes_its_options_and_no_other(model: str) -> None:
     assert (net.branches, type(net).__name__) == (1 if model == "baseline" else 2, "Net")
     with pytest.raises(TypeError, match="unexpected keyword argument 'other'"):
         models.load(model)(**{key: values[key] for key in models.options(model)}, other=1)
+
+
+@pytest.mark.parametrize(("model", "weight"), [("baseline", 0.0), ("siamese", 0.0), ("siamese_aux", 0.7)])
+def test_loss(model: str, weight: float) -> None:
+    """Cross entropy, plus those of both branches' digits before the ReLU, weighted."""
+    values = {"batch_norm": "before", "auxiliary_weight": weight}
+    net = models.load(model)(**{key: values[key] for key in models.options(model)})
+    outputs = net(torch.randn(6, 2, 14, 14))
+    targets, digits = torch.randint(2, (6,)), torch.randint(10, (6, 2))
+    expected = cross_entropy(outputs.logits, targets)
+    if weight:
+        first, second = (cross_entropy(outputs.digit_logits[:, i], digits[:, i]) for i in (0, 1))
+        expected = expected + weight * (first + second)
+        assert outputs.digit_logits.min() < 0
+    torch.testing.assert_close(net.loss(outputs, targets, digits), expected)
 
 
 @pytest.mark.parametrize("content", ["", "class Net: pass\n", "class Net:\n    OPTIONS = ('batch_norm',)\n"])

@@ -146,8 +146,11 @@ def test_a_run_is_adam_over_shuffled_batches(
 
 
 @each_model
-def test_a_continued_run_is_the_uninterrupted_one(datasets: list[Splits], tmp_path: Path, model: str) -> None:
-    kind = of_model(model)
+@pytest.mark.parametrize("batch_size", [25, 250])  # 250: more than one group
+def test_a_continued_run_is_the_uninterrupted_one(
+    datasets: list[Splits], tmp_path: Path, model: str, batch_size: int
+) -> None:
+    kind = of_model(model, batch_size=batch_size)
     whole = train(kind, datasets[:1], 3, 4, curves=True)
     part = train(kind, datasets[:1], 3, 1, curves=True)
     curves = part.curves

@@ -227,8 +227,8 @@ RESULTS = {
     "figure_3": "Figure 3. Test error over the rounds of the `fixed` protocol; dashed, the paper's means.",
     "learning_curves": (
         "Learning curves of the chosen configurations, `fixed` protocol: mean over rounds, and the band from the "
-        "smallest to the largest round. Training loss: cross entropy of the pairs in the epoch's batches, without auxiliary "
-        "losses."
+        "smallest to the largest round. Training loss: cross entropy of the pairs in the epoch's batches, without "
+        "auxiliary losses."
     ),
 }
 GRID = {"grid_(.+)": "The grid of `{}`: mean validation error of each cell; frames mark the chosen cells."}

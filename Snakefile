@@ -145,6 +145,8 @@ rule all:
 
 
 rule pairs:
+    input:
+        sorted(Path(study.data.folder).glob("*-ubyte*")) if study.data.folder else [],
     output:
         "data/pairs/seed~{seed}.npz",
     log:

@@ -21,7 +21,7 @@ from digitpairs.params import load_params
 try:
     study = load_params("params.yaml")
 except StudyError as error:
-    raise WorkflowError(str(error)) from None
+    sys.exit(f"error: {error}")  # a WorkflowError would add where it was raised
 
 # A cell is computed once per machine: an exported SNAKEMAKE_OUTPUT_CACHE may name a folder that a team shares.
 CACHE = os.environ.setdefault("SNAKEMAKE_OUTPUT_CACHE", platformdirs.user_cache_dir("digitpairs/cells"))
@@ -148,7 +148,7 @@ rule pairs:
     input:
         sorted(Path(study.data.folder).glob("*-ubyte*")) if study.data.folder else [],
     output:
-        "data/pairs/seed~{seed}.npz",
+        update("data/pairs/seed~{seed}.npz"),  # kept if a mistake in `data` is noticed only now
     log:
         "logs/pairs/seed~{seed}.log",
     params:

@@ -2,13 +2,15 @@
 
 Its DAG decides before the first job starts, and runs whatever follows a job that runs; its reasons do not say which
 value changed. Its cache trusts each entry, and links to it, so that whoever writes to a result writes into the cache.
+After a SIGKILL its lock stays behind and stops the next run.
 """
 
+import fcntl
 import hashlib
 import shutil
 from collections import defaultdict
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from snakemake import workflow
 from snakemake.caching.local import OutputFileCache
@@ -116,7 +118,26 @@ def _checksum(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _drop_stale_locks() -> None:
+    """Remove the locks of a Snakemake that was killed: the system's own lock tells whether one still runs here."""
+    folder = Path(".snakemake")
+    folder.mkdir(exist_ok=True)
+    running = (folder / "running").open("w")
+    try:
+        fcntl.flock(running, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        running.close()
+        return
+    _held.append(running)
+    for lock in (folder / "locks").glob("*.lock"):
+        lock.unlink()
+
+
+_held: list[IO[str]] = []  # open, and so locked, until this process ends, however it ends
+
+
 def install() -> None:
-    """Make this process's Snakemake use both; call it in the Snakefile."""
+    """Make this process's Snakemake use these; call it in the Snakefile."""
     workflow.DAG = _DAG
     workflow.LocalOutputFileCache = _Cache
+    _drop_stale_locks()

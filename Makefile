@@ -44,8 +44,8 @@ explain: setup  ## why would what run, without running it: which parameter, modu
 		/^Why these steps/, /^$$/ {print; said = 1} END {if (!said) printf "%s", output; exit !said}'
 
 .PHONY: experiments
-experiments: setup  ## the experiments side by side: what differs, and the errors
-	@dvc exp show --no-pager --only-changed --sort-by date --drop 'Created|_std|_error_std|validation|resampled|n_rounds'
+experiments: setup  ## the experiments side by side: test errors, and the parameters that differ
+	@python scripts/show_experiments.py
 
 # From a clone, so that only remote/ is cleaned: `dvc gc --cloud` empties the local cache as well.
 .PHONY: remote-gc

@@ -63,7 +63,7 @@ def without_additions(study: Study) -> None:
     study.edit(
         "Snakefile", lambda text: text.replace("return provenance.code(", "return ''\n    return provenance.code(")
     )
-    (study.path / "profiles/default/config.yaml").unlink()
+    shutil.rmtree(study.path / "profiles")
     study.edit("dvc.yaml", lambda text: text.replace("      - profiles/default\n", ""))
 
 

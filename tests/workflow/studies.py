@@ -101,7 +101,7 @@ class Study:
 
 def parse(output: str) -> Ran:
     blocks = re.findall(r"^(?:local)?(?:rule|checkpoint) \w+:\n((?: {4}.*\n)+)", output, re.M)
-    outputs = [re.search(r"^ {4}output: ([^,\n]+)", block, re.M) for block in blocks]
+    outputs = [re.search(r"^ {4}output: ([^,\n]+?)(?: \(update\))?(?:,|$)", block, re.M) for block in blocks]
     jobs = [match[1] for match in outputs if match]  # the target `all` has no output
     assert len(jobs) == len(set(jobs)), "a job ran twice"
     return Ran(set(jobs), set(re.findall(r"^Moving output file (\S+) to cache", output, re.M)), output)

@@ -32,9 +32,11 @@ reruns.install()
 # Each step runs the code beside this Snakefile with the Python that runs Snakemake, on one thread. The path is relative:
 # Snakemake records the command, and records are shared.
 SCRIPTS = os.path.relpath(ROOT / "scripts")
-os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-os.environ["PYTHONPATH"] = str(ROOT / "src")
-os.environ["OMP_NUM_THREADS"] = "1"
+os.environ.update(
+    PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.getenv('PATH')}",
+    PYTHONPATH=str(ROOT / "src"),
+    OMP_NUM_THREADS="1",
+)
 
 MODELS = list(study.grid.models)
 GRID = {model: values.model_dump() for model, values in study.grid.models.items()}

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import linear_regression
 from typing import Any
 
 import yaml
@@ -39,8 +40,7 @@ def exponent(points: dict[int, dict[str, float]], base: float = 0.0) -> float:
     """Return the slope of log(CPU seconds - base) against log(size), by least squares."""
     x = [math.log(size) for size in points]
     y = [math.log(point["cpu_seconds"] - base) for point in points.values()]
-    mean_x, mean_y = sum(x) / len(x), sum(y) / len(y)
-    return sum((a - mean_x) * (b - mean_y) for a, b in zip(x, y, strict=True)) / sum((a - mean_x) ** 2 for a in x)
+    return linear_regression(x, y).slope
 
 
 def pairs(folder: Path, n_train: int, mnist: Path | None) -> Path:

@@ -7,7 +7,8 @@ from studies import Study
 
 def make(study: Study, target: str) -> str:
     """Run a target with the environment that runs the tests."""
-    return study.run("make", "--old-file", "setup", target).output
+    # Inside `make test`, make would also print which folder it enters.
+    return study.run("make", "--no-print-directory", "--old-file", "setup", target).output
 
 
 def files(folder: Path) -> set[Path]:
@@ -24,7 +25,7 @@ def test_explain(study: Study) -> None:
 
 def test_explain_passes_mistakes_on(study: Study) -> None:
     study.set("final.rounds", 0)
-    done = study.run("sh", "-c", "make --old-file setup explain || echo failed").output
+    done = study.run("sh", "-c", "make --no-print-directory --old-file setup explain || echo failed").output
     assert "final.rounds = 0" in done
     assert done.endswith("failed\n")
 

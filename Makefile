@@ -58,8 +58,6 @@ remote-gc: setup  ## drop from remote/ what the last commit does not need
 test: .venv/requirements-dev.stamp  ## all tests
 	pytest
 
-# SCRIPTS and STATES are where scripts and states lie: not values that a rule's params should carry. Rules with several
-# cached outputs must use `multiext`, whose files have no names.
 # `snakemake --lint` cannot be told that here pip's lock file takes the place of conda and containers, so its findings
 # are filtered; what has neither a finding nor its congratulations is an error in the Snakefile.
 .PHONY: lint
@@ -68,7 +66,7 @@ lint: .venv/requirements-dev.stamp  ## style and types of all code and of the Sn
 	ruff format --check
 	snakefmt --check Snakefile
 	snakemake --lint 2>&1 | awk '{output = output $$0 "\n"} /^Lints for/ {place = $$0} /^    \* |Congratulations/ {linted = 1} \
-		/^    \* / && !/conda environment or container/ && !/variable (SCRIPTS|STATES) from outside|individually by index/ {print place $$0; bad = 1} \
+		/^    \* / && !/conda environment or container/ {print place $$0; bad = 1} \
 		END {if (!linted) printf "%s", output; exit bad || !linted}'
 	mypy
 

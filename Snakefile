@@ -29,13 +29,15 @@ STATES = Path(CACHE, "states")
 STATES.mkdir(parents=True, exist_ok=True)
 reruns.install()
 
-# Each step runs the code beside this Snakefile with the Python that runs Snakemake, on one thread. The path is relative:
-# Snakemake records the command, and records are shared.
-SCRIPTS = os.path.relpath(ROOT / "scripts")
+# Each step runs the code beside this Snakefile with the Python that runs Snakemake, on one thread. Where things lie is
+# told by the environment: Snakemake records commands, and records are shared.
 os.environ.update(
     PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.getenv('PATH')}",
     PYTHONPATH=str(ROOT / "src"),
+    SCRIPTS=str(ROOT / "scripts"),
+    STATES=str(STATES),
     OMP_NUM_THREADS="1",
+    GLIBC_TUNABLES="glibc.malloc.hugetlb=1",  # large pages, where the system has them: 4 % of training
 )
 
 MODELS = list(study.grid.models)
@@ -157,7 +159,7 @@ rule pairs:
         arguments=lambda wildcards: arguments(**study.data.model_dump(), seed=wildcards.seed),
         code=code("make_pairs.py"),
     shell:
-        "python {SCRIPTS:q}/make_pairs.py {params.arguments} --output {output:q} > {log:q} 2>&1"
+        'python "$SCRIPTS"/make_pairs.py {params.arguments} --output {output:q} > {log:q} 2>&1'
 
 
 # The cells of one training run are its stages: each continues from the latest state that an earlier one left beside the
@@ -178,8 +180,8 @@ rule cell:
         run=run,
         code=training_code,
     shell:
-        "python {SCRIPTS:q}/train.py --stream grid {params.arguments} {params.epochs} --pairs {input:q}"
-        " --states {STATES:q}/{params.run} --errors {output:q} > {log:q} 2>&1"
+        'python "$SCRIPTS"/train.py --stream grid {params.arguments} {params.epochs} --pairs {input:q}'
+        ' --states "$STATES"/{params.run} --output {output:q} > {log:q} 2>&1'
 
 
 rule grid:
@@ -193,7 +195,7 @@ rule grid:
         arguments=arguments(grid=json.dumps(GRID)),
         code=code("collect_grid.py"),
     shell:
-        "python {SCRIPTS:q}/collect_grid.py --folder results/grid {params.arguments} --output {output:q}"
+        'python "$SCRIPTS"/collect_grid.py --folder results/grid {params.arguments} --output {output:q}'
         " > {log:q} 2>&1"
 
 
@@ -208,7 +210,7 @@ checkpoint select:
         arguments=arguments(by=study.select.by),
         code=code("select_configurations.py"),
     shell:
-        "python {SCRIPTS:q}/select_configurations.py --grid {input:q} {params.arguments} --output {output:q}"
+        'python "$SCRIPTS"/select_configurations.py --grid {input:q} {params.arguments} --output {output:q}'
         " > {log:q} 2>&1"
 
 
@@ -224,8 +226,8 @@ rule final:
         arguments=lambda wildcards: training(wildcards.model, **chosen(wildcards), rounds=study.final.rounds),
         code=training_code,
     shell:
-        "python {SCRIPTS:q}/train.py --stream final {params.arguments} --pairs {input.pairs:q}"
-        " --errors {output[0]:q} --curves {output[1]:q} --weights {output[2]:q} > {log:q} 2>&1"
+        'python "$SCRIPTS"/train.py --stream final {params.arguments} --pairs {input.pairs:q}'
+        " --output {output:q} > {log:q} 2>&1"
 
 
 rule metrics:
@@ -239,7 +241,7 @@ rule metrics:
     params:
         code=code("collect_metrics.py"),
     shell:
-        "python {SCRIPTS:q}/collect_metrics.py {input.rounds:q} --selection {input.selection:q} --output {output:q}"
+        'python "$SCRIPTS"/collect_metrics.py {input.rounds:q} --selection {input.selection:q} --output {output:q}'
         " > {log:q} 2>&1"
 
 
@@ -256,7 +258,7 @@ rule architecture:
         ),
         code=lambda wildcards: code("plot_architecture.py", module(ARCHITECTURES[wildcards.number])),
     shell:
-        "python {SCRIPTS:q}/plot_architecture.py {params.arguments} --output {output:q}" " > {log:q} 2>&1"
+        'python "$SCRIPTS"/plot_architecture.py {params.arguments} --output {output:q}' " > {log:q} 2>&1"
 
 
 rule rounds:
@@ -272,7 +274,7 @@ rule rounds:
         arguments=lambda wildcards: arguments(show={"3": "rounds", "4": "means"}[wildcards.number]),
         code=code("plot_rounds.py"),
     shell:
-        "python {SCRIPTS:q}/plot_rounds.py {input:q} {params.arguments} --output {output:q} > {log:q} 2>&1"
+        'python "$SCRIPTS"/plot_rounds.py {input:q} {params.arguments} --output {output:q} > {log:q} 2>&1'
 
 
 rule curves:
@@ -285,7 +287,7 @@ rule curves:
     params:
         code=code("plot_curves.py"),
     shell:
-        "python {SCRIPTS:q}/plot_curves.py {input:q} --output {output:q} > {log:q} 2>&1"
+        'python "$SCRIPTS"/plot_curves.py {input:q} --output {output:q} > {log:q} 2>&1'
 
 
 rule heat_maps:
@@ -300,7 +302,7 @@ rule heat_maps:
         arguments=lambda wildcards: arguments(model=wildcards.model),
         code=code("plot_grid.py"),
     shell:
-        "python {SCRIPTS:q}/plot_grid.py --grid {input.grid:q} --selection {input.selection:q}"
+        'python "$SCRIPTS"/plot_grid.py --grid {input.grid:q} --selection {input.selection:q}'
         " {params.arguments} --output {output:q} > {log:q} 2>&1"
 
 
@@ -319,6 +321,6 @@ rule report:
         arguments=arguments(data=json.dumps(study.data.model_dump())),
         code=code("write_report.py"),
     shell:
-        "python {SCRIPTS:q}/write_report.py {input.rounds:q} --grid {input.grid:q} --selection {input.selection:q}"
+        'python "$SCRIPTS"/write_report.py {input.rounds:q} --grid {input.grid:q} --selection {input.selection:q}'
         " --figures {input.figures:q} {params.arguments} --markdown {output.markdown:q} --html {output.html:q}"
         " > {log:q} 2>&1"

@@ -65,7 +65,7 @@ def train(folder: Path, rounds: int, n_train: int, mnist: Path | None) -> dict[s
         "seed": 0,
         "rounds": rounds,
         "epochs": 2,
-        "errors": folder / "rounds.csv",
+        "output": folder / "rounds.csv",
     }
     spelled = [f"--{name}={value}" for name, value in arguments.items()]
     return measure([sys.executable, ROOT / "scripts" / "train.py", *spelled], folder)

@@ -28,7 +28,7 @@ from digitpairs.data.bundled import load_bundled
 from digitpairs.data.pairs import Pairs, load_pairs, make_pairs, to_npz
 from digitpairs.layers import PairNet
 from digitpairs.params import load_params
-from digitpairs.rounds import IMAGES, groups
+from digitpairs.rounds import groups
 from digitpairs.training import Configuration, Dataset, Run, keep_freed_memory
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -96,8 +96,7 @@ def ours(configuration: Configuration, pairs: Pairs) -> Callable[[], None]:
     """Return an epoch of all networks as the study trains them, group by group."""
     branches = models.load(configuration.model).branches
     data = Dataset([pairs], branches)
-    size = max(1, IMAGES // (configuration.batch_size * branches))
-    runs = [Run(configuration, group) for group in groups(NETS, size)]
+    runs = [Run(configuration, group) for group in groups(NETS, configuration.batch_size * branches)]
 
     def epoch() -> None:
         for run in runs:
@@ -193,7 +192,7 @@ def measure_jobs(grid: dict[str, Any], rounds: int, settings: dict[str, Any], fo
                     "rounds": rounds,
                     "epochs": epochs,
                     "states": folder / f"{model}-{batch_size}",
-                    "errors": folder / "rounds.csv",
+                    "output": folder / "rounds.csv",
                 }
                 spelled = [f"--{name}={value}" for name, value in arguments.items()]
                 used.append(cpu_seconds([sys.executable, str(ROOT / "scripts" / "train.py"), *spelled]))

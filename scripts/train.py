@@ -17,6 +17,12 @@ from digitpairs.files import write_atomically
 from digitpairs.rounds import CURVES, ERRORS, train_rounds
 from digitpairs.training import Configuration, choose_device, keep_freed_memory
 
+OUTPUTS = {
+    "rounds.csv": "one row a round",
+    "curves.csv": "one row a round and epoch of the learning curves",
+    "rounds.safetensors": "each round's network",
+}
+
 
 def to_csv(columns: Iterable[str], rows: Iterable[Iterable[float]]) -> bytes:
     """Return a table as CSV; each number in the fewest digits that give it back."""
@@ -55,13 +61,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, required=True)
     parser.add_argument("--epochs", type=int, required=True, help="in all, with those of an earlier state")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or auto")
-    parser.add_argument("--errors", type=Path, required=True, help="csv to write: one row a round")
-    parser.add_argument("--curves", type=Path, help="csv to write: one row a round and epoch")
-    parser.add_argument("--weights", type=Path, help="safetensors to write: each round's network")
+    parser.add_argument("--output", nargs="+", type=Path, required=True, help=f"files to write, of {OUTPUTS}")
     parser.add_argument(
         "--states", type=Path, help="folder of this run's states, to continue from the latest and add one"
     )
     args = parser.parse_args()
+    output = {path.name: path for path in args.output}
+    if unknown := output.keys() - OUTPUTS:
+        parser.error(f"--output: unknown {', '.join(unknown)}; allowed are {', '.join(OUTPUTS)}")
 
     torch.set_num_threads(1)
     keep_freed_memory()
@@ -77,16 +84,16 @@ def main() -> None:
         args.epochs,
         device=choose_device(args.device),
         resumed=earlier_state(states, args.epochs) if states else None,
-        curves=args.curves is not None,
+        curves="curves.csv" in output,
     )
     if states:
         checkpoints.save(states / f"{args.epochs}.state", trained.state)
-    if args.weights:
-        weights = checkpoints.stack_nets(trained.nets)
-        checkpoints.save(args.weights, weights, model=args.model, options=args.options)
-    if args.curves:
-        write_atomically(args.curves, to_csv(CURVES, trained.curves))
-    write_atomically(args.errors, to_csv(ERRORS, trained.errors))
+    if path := output.get("rounds.safetensors"):
+        checkpoints.save(path, checkpoints.stack_nets(trained.nets), model=args.model, options=args.options)
+    if path := output.get("curves.csv"):
+        write_atomically(path, to_csv(CURVES, trained.curves))
+    if path := output.get("rounds.csv"):
+        write_atomically(path, to_csv(ERRORS, trained.errors))
 
 
 if __name__ == "__main__":

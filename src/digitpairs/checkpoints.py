@@ -21,7 +21,7 @@ def save(path: Path, tensors: Mapping[str, Tensor], **about: Any) -> None:
     """Write tensors with what is to be known about them (anything JSON holds)."""
     on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     # One metadata entry only: safetensors writes several in random order.
-    about_text = json.dumps(about | {"sha256": checksum(on_cpu)}, sort_keys=True)
+    about_text = json.dumps(about | {"sha256": checksum(on_cpu, about)}, sort_keys=True)
     write_atomically(path, safetensors.torch.save(on_cpu, {"digitpairs": about_text}))
 
 
@@ -34,8 +34,8 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         with safetensors.safe_open(path, framework="pt") as file:
             about = json.loads((file.metadata() or {})["digitpairs"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-        intact = about.pop("sha256") == checksum(tensors)
-    except (OSError, safetensors.SafetensorError, KeyError, ValueError, AttributeError) as error:
+        intact = about.pop("sha256") == checksum(tensors, about)
+    except (OSError, safetensors.SafetensorError, KeyError, ValueError, AttributeError, TypeError) as error:
         raise StudyError(
             f"{path}: not a safetensors file of this study ({error}); remove it to make it again"
         ) from error
@@ -44,9 +44,9 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return tensors, about
 
 
-def checksum(tensors: Mapping[str, Tensor]) -> str:
-    """Return the SHA-256 over names, types, shapes and values, in the order of the names."""
-    digest = hashlib.sha256()
+def checksum(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> str:
+    """Return the SHA-256 over what is known about the tensors and, by name, their types, shapes and values."""
+    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
     for name in sorted(tensors):
         tensor = tensors[name].contiguous()
         digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
@@ -61,9 +61,11 @@ def load_model(path: str | Path, round: int) -> PairNet:
     (pairs, 2, 14, 14), as `digitpairs.data.pairs.load_pairs` returns them; `net(pairs).logits.argmax(-1)` is 1 where
     the first digit is at most the second.
 
-    Raises `StudyError` for a damaged file and for a round that it does not hold.
+    Raises `StudyError` for a damaged file, one that holds no networks, and for a round that it does not hold.
     """
     tensors, about = load(Path(path))
+    if about.get("model") not in models.names():
+        raise StudyError(f"{path}: model = {about.get('model')!r}; allowed are {', '.join(models.names())}")
     rounds = len(next(iter(tensors.values())))
     if not 1 <= round <= rounds:
         raise StudyError(f"{path}: round = {round}; allowed are 1 to {rounds}")

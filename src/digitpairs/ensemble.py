@@ -27,7 +27,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from digitpairs.layers import ConvBlock, DenseBlock, Flatten, Outputs, PairNet, rows
+from digitpairs.layers import ConvBlock, DenseBlock, Flatten, Outputs, PairNet, Separate, rows
 
 KERNEL = 3
 EPS, MOMENTUM = 1e-5, 0.1  # the defaults of torch's BatchNorm
@@ -365,6 +365,7 @@ class StackedConvBlock(StackedBlock):
 
     def __init__(self, blocks: Sequence[ConvBlock]):
         super().__init__([block.conv for block in blocks], blocks)
+        self.pool = blocks[0].pool
 
     def write_to(self, block: ConvBlock, net: int) -> None:
         """Copy one network's block into an ordinary one."""
@@ -372,21 +373,22 @@ class StackedConvBlock(StackedBlock):
         self.norm.write_to(block.norm, net)
 
     def forward(self, x: Windows | Tensor) -> Tensor:
-        """Windows, or images (H, W, nets, images, C), -> (h, w, nets, images, C'), h = (H-2)/2."""
+        """Windows, or images (H, W, nets, images, C), -> (h, w, nets, images, C'), as `ConvBlock`."""
         weight, bias, gamma, beta = self.layer.weight, self.layer.bias, self.norm.gamma, self.norm.beta
         if not self.before:
-            pooled_after: Tensor = _MaxPool.apply(self.activate(convolve(x, weight)))  # type: ignore[no-untyped-call]
-            return pooled_after
+            z = self.activate(convolve(x, weight))
+            return _MaxPool.apply(z) if self.pool else z  # type: ignore[no-untyped-call]
         if not self.training:
             scale, shift = self.norm.affine()
-            return pooled(x, weight * scale).add_(bias * scale + shift).relu_()
-        if isinstance(x, Windows):
+            z = (pooled if self.pool else convolve)(x, weight * scale)
+            return z.add_(bias * scale + shift).relu_()
+        if isinstance(x, Windows) and self.pool:
             y: Tensor
             y, mean, variance = _FirstConvBlock.apply(*x, weight, bias, gamma, beta)  # type: ignore[no-untyped-call]
             self.norm.track(mean + bias, variance, 4 * count(y))
             return y
         sign = signs(gamma)
-        return self.normed(convolve(x, weight * sign), sign, pool=True)
+        return self.normed(convolve(x, weight * sign), sign, self.pool)
 
 
 class StackedDenseBlock(StackedBlock):
@@ -427,11 +429,32 @@ class StackedFlatten(nn.Module):
         return images.permute(2, 3, 0, 1, 4).flatten(2)
 
 
+class StackedSeparate(nn.Module):
+    """Many `Separate`s: their trunks as a stack of twice as many networks, each with its branch of the pairs."""
+
+    def __init__(self, layers: Sequence[Separate]):
+        super().__init__()
+        self.trunk = deepcopy(layers[0].first)
+        replace_layers(self.trunk, [trunk for layer in layers for trunk in (layer.first, layer.second)])
+
+    def write_to(self, layer: Separate, net: int) -> None:
+        """Copy one network's trunks into ordinary ones."""
+        write_layers(self.trunk, layer.first, 2 * net)
+        write_layers(self.trunk, layer.second, 2 * net + 1)
+
+    def forward(self, pairs: Windows) -> Tensor:
+        """Windows of pairs' images (nets, pairs*2, ...) -> (nets, pairs*2, outputs)."""
+        branches = Windows(*(x.unflatten(1, (-1, 2)).transpose(1, 2).flatten(0, 1).contiguous() for x in pairs))
+        features: Tensor = self.trunk(branches).unflatten(0, (-1, 2)).transpose(1, 2).flatten(1, 2)
+        return features
+
+
 STACKED: dict[type[nn.Module], Any] = {
     ConvBlock: StackedConvBlock,
     DenseBlock: StackedDenseBlock,
     Flatten: StackedFlatten,
     nn.Linear: StackedLinear,
+    Separate: StackedSeparate,
 }
 
 

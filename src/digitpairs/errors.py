@@ -9,8 +9,15 @@ class StudyError(Exception):
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a script's `main`; a `StudyError` becomes one line on stderr and exit code 1, without a traceback."""
+    """Run a script's `main`; what a person can put right becomes one line on stderr and exit code 1, no traceback.
+
+    That is a `StudyError`, and what the machine refuses: memory, space, file handles.
+    """
     try:
         main()
-    except StudyError as error:
+    except (StudyError, OSError) as error:
         sys.exit(f"error: {error}")
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "can't allocate memory" not in str(error):  # torch's way to say it
+            raise
+        sys.exit("error: not enough memory; allow the step more, or run fewer steps at once (--cores)")

@@ -5,6 +5,7 @@
 
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -17,19 +18,23 @@ class Outputs(NamedTuple):
 
 
 class ConvBlock(nn.Module):
-    """3x3 convolution, BatchNorm, ReLU and max-pool 2: (images, C, H, W) -> (images, C', (H-2)/2, (W-2)/2)."""
+    """3x3 convolution, BatchNorm, ReLU and, if `pool`, max-pool 2: (images, C, H, W) -> (images, C', h, w).
 
-    def __init__(self, in_channels: int, out_channels: int, batch_norm: str):
+    h = (H-2)/2 with the pool and H-2 without; w likewise.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, batch_norm: str, pool: bool = True):
         super().__init__()
         self.conv = nn.Conv2d(in_channels, out_channels, 3)
         self.norm = nn.BatchNorm2d(out_channels)
         self.batch_norm = batch_norm
+        self.pool = pool
 
     def forward(self, images: Tensor) -> Tensor:
         """Apply the block."""
         z = self.conv(images)
         z = F.relu(self.norm(z)) if self.batch_norm == "before" else self.norm(F.relu(z))
-        return F.max_pool2d(z, 2)
+        return F.max_pool2d(z, 2) if self.pool else z
 
 
 class DenseBlock(nn.Module):
@@ -55,6 +60,19 @@ class Flatten(nn.Module):
         return images.movedim(1, -1).flatten(1)
 
 
+class Separate(nn.Module):
+    """A trunk for each of two branches: the first and second images of pairs (pairs*2, ...) -> (pairs*2, outputs)."""
+
+    def __init__(self, first: nn.Module, second: nn.Module):
+        super().__init__()
+        self.first, self.second = first, second
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Apply each trunk to its images; they stay in the order of the pairs."""
+        first, second = images.unflatten(0, (-1, 2)).unbind(1)
+        return torch.stack([self.first(first), self.second(second)], dim=1).flatten(0, 1)
+
+
 def trunk(channels: int, outputs: int, batch_norm: str) -> nn.Sequential:
     """Build the LeNet-like stack of section II.D: (images, channels, 14, 14) -> (images, outputs)."""
     return nn.Sequential(
@@ -71,12 +89,13 @@ class PairNet(nn.Module):
     """A network that says of a pair of images whether the first digit is at most the second.
 
     A model sets `branches` and `trunk`, and defines `compare`. With two branches, the pair's images pass the trunk as
-    two rows of one batch, so they share weights and BatchNorm statistics; with one, as two channels of one row.
-    `compare` sees rows in the order of the pairs; it must accept leading dimensions, which an ensemble adds.
+    two rows of one batch, so they share weights and BatchNorm statistics (unless the trunk is `Separate`); with one, as
+    two channels of one row. `compare` sees rows in the order of the pairs; it must accept leading dimensions, which an
+    ensemble adds.
     """
 
     branches: int
-    trunk: nn.Sequential
+    trunk: nn.Module
 
     def compare(self, features: Tensor) -> Outputs:
         """Turn the trunk's features (..., pairs*branches, outputs) into outputs for each pair."""

@@ -20,6 +20,7 @@ REPORT_SECONDS = 5.0
 
 ERRORS = ("round", "train_loss", "train_error", "validation_error", "test_error")
 CURVES = ("round", "epoch", "train_loss", "validation_error")
+EACH_EPOCH, EACH_FIFTH = 10, 5  # where a learning curve has points: all of the first ten epochs, then each fifth one
 
 
 class Trained(NamedTuple):
@@ -44,8 +45,9 @@ def train_rounds(
 ) -> Trained:
     """Train rounds 1..`rounds` to `epochs` epochs, on one dataset or on one for each, and evaluate them.
 
-    `resumed` is the `state` of an earlier call with fewer epochs; `curves` asks for the validation error after each
-    epoch, beside the mean main loss of the epoch's training batches. `report` is told of progress.
+    `resumed` is the `state` of an earlier call with fewer epochs; `curves` asks for validation errors on the way, after
+    each of the first ten epochs, each fifth one and the last, beside the mean main loss of that epoch's training
+    batches. `report` is told of progress.
     """
     trained = Trained([], [], [], {})
     states = []
@@ -56,8 +58,7 @@ def train_rounds(
 
     if len(datasets) == 1:
         train, validation, test = prepared(datasets)
-    size = rounds if device == "cuda" else max(1, IMAGES // (configuration.batch_size * branches))
-    for group in groups(rounds, size):
+    for group in groups(rounds, configuration.batch_size * branches, device):
         if len(datasets) > 1:
             train, validation, test = prepared(datasets[group.start - 1 : group.stop - 1])
         run = Run(configuration, group, device)
@@ -66,7 +67,7 @@ def train_rounds(
         first, started, spoke = run.epoch, time.monotonic(), 0.0
         while run.epoch < epochs:
             losses = run.train_epoch(train)
-            if curves:
+            if curves and (run.epoch <= EACH_EPOCH or run.epoch % EACH_FIFTH == 0 or run.epoch == epochs):
                 errors = evaluate(run.ensemble, validation)[1]
                 epoch = [run.epoch] * len(group)
                 trained.curves.extend(zip(group, epoch, losses.tolist(), errors.tolist(), strict=True))
@@ -88,7 +89,8 @@ def train_rounds(
     return trained._replace(state={name: torch.cat([state[name] for state in states]) for name in states[0]})
 
 
-def groups(rounds: int, size: int) -> list[range]:
-    """Split 1..`rounds` into ranges of at most `size`, as even as can be."""
+def groups(rounds: int, images: int, device: str = "cpu") -> list[range]:
+    """Split 1..`rounds` into ranges, as even as can be, that are trained together; a network reads `images` a step."""
+    size = rounds if device == "cuda" else max(1, IMAGES // images)
     count = -(-rounds // size)
     return [range(1 + rounds * i // count, 1 + rounds * (i + 1) // count) for i in range(count)]

@@ -125,22 +125,20 @@ class Run:
         return torch.from_numpy(np.stack(orders)).to(self.device)
 
     def state(self) -> dict[str, Tensor]:
-        """Return weights, BatchNorm statistics, Adam's moments, and the epochs and steps done, each (nets, ...)."""
-        done = {"epoch": torch.tensor(float(self.epoch)), "steps": self.optimizer.steps}
+        """Return weights, BatchNorm statistics, Adam's moments, and the epochs and steps done, each (nets, values)."""
         nets = len(self.rounds)
-        return (
-            self.ensemble.state_dict()
-            | self.optimizer.moments
-            | {name: number.expand(nets) for name, number in done.items()}
-        )
+        done = {"epoch": torch.tensor(float(self.epoch)), "steps": self.optimizer.steps}
+        tensors = self.ensemble.state_dict() | self.optimizer.moments
+        return {name: tensor.reshape(nets, -1) for name, tensor in tensors.items()} | {
+            name: number.expand(nets, 1) for name, number in done.items()
+        }
 
     def resume(self, state: dict[str, Tensor]) -> None:
         """Continue from the `state()` of a run of the same rounds."""
-        self.ensemble.load_state_dict({name: state[name] for name in self.ensemble.state_dict()})
-        for name, moment in self.optimizer.moments.items():
-            moment.copy_(state[name])
-        self.optimizer.steps.copy_(state["steps"][0])
-        self.epoch = int(state["epoch"][0])
+        for name, tensor in (self.ensemble.state_dict() | self.optimizer.moments).items():
+            tensor.copy_(state[name].view_as(tensor))
+        self.optimizer.steps.copy_(state["steps"][0, 0])
+        self.epoch = int(state["epoch"][0, 0])
 
 
 def initialise(configuration: Configuration, round_: int) -> PairNet:

@@ -16,7 +16,7 @@ from digitpairs.ensemble import Ensemble
 from digitpairs.errors import StudyError
 from digitpairs.evaluation import evaluate
 from digitpairs.layers import PairNet, cross_entropy
-from digitpairs.rounds import Trained, groups, train_rounds
+from digitpairs.rounds import IMAGES, Trained, groups, train_rounds
 from digitpairs.training import Configuration, Dataset, Run, choose_device, initialise
 
 KIND = Configuration("baseline", {"batch_norm": "before"}, 25, 0.01, 0.0, 0, "grid")
@@ -89,7 +89,7 @@ def weights(net: PairNet) -> list[Tensor]:
 def test_initial_weights_depend_on_seed_stream_and_round() -> None:
     start = initialise(KIND, 1)
     others = [initialise(KIND, 2), *(initialise(KIND._replace(**change), 1) for change in CHANGES)]
-    firsts = {net.trunk[0].get_parameter("conv.weight")[0, 0, 0, 0].item() for net in (start, *others)}
+    firsts = {net.get_parameter("trunk.0.conv.weight")[0, 0, 0, 0].item() for net in (start, *others)}
     assert len(firsts) == 4
     torch.manual_seed(1)  # torch's own generator has no part in it
     for change in OTHERS:
@@ -217,7 +217,7 @@ def test_cross_entropy(leading: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("size", [1, 4, 5])
 def test_groups_are_even_and_in_order(size: int) -> None:
     for rounds in range(1, 30):
-        parts = groups(rounds, size)
+        parts = groups(rounds, IMAGES // size)
         assert [round_ for part in parts for round_ in part] == list(range(1, rounds + 1))
         assert len(parts) == -(-rounds // size)
         assert max(map(len, parts)) - min(map(len, parts)) <= 1

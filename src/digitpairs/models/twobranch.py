@@ -1,0 +1,14 @@
+"""The siamese network with separate weights in its branches: two trunks, where the paper has one for both images."""
+
+from digitpairs.layers import Separate, trunk
+from digitpairs.models import siamese
+
+OPTIONS = ("batch_norm",)
+
+
+class Net(siamese.Net):
+    """Round by round, head and first trunk start where those of `siamese` do."""
+
+    def __init__(self, batch_norm: str):
+        super().__init__(batch_norm)
+        self.trunk = Separate(self.trunk, trunk(channels=1, outputs=10, batch_norm=batch_norm))

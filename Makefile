@@ -38,6 +38,10 @@ quick: setup  ## the same study in miniature (two minutes), in its own folder: q
 	cd quick && snakemake --snakefile ../Snakefile --cores all
 	@echo "The report: $(CURDIR)/quick/reports/report.html"
 
+.PHONY: mnist
+mnist: setup  ## the full MNIST, downloaded and verified, for the part `more_data` (12 MB, in the user's cache folder)
+	PYTHONPATH=src python scripts/fetch_mnist.py
+
 .PHONY: explain
 explain: setup  ## why would what run, without running it: which parameter, module, library or file, old and new value
 	@snakemake --dry-run --quiet rules 2>&1 | awk '{output = output $$0 "\n"} /^Nothing to be done/ {print; said = 1} \
@@ -72,7 +76,7 @@ lint: .venv/requirements-dev.stamp  ## style and types of all code and of the Sn
 
 .PHONY: bench
 bench: setup  ## the speed of training, beside the plain loop's
-	PYTHONPATH=src python benchmarks/speed.py
+	GLIBC_TUNABLES=glibc.malloc.hugetlb=1 PYTHONPATH=src python benchmarks/speed.py
 
 # Existing pins stay unless pyproject.toml forbids them: delete the lock files first to get the newest versions.
 # The local label, as in torch 2.13.0+cpu, is one machine's; the pin is for all.

@@ -13,6 +13,8 @@ import platformdirs
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "src"))
 
+from snakemake.logging import logger
+
 from digitpairs import models, provenance, reruns
 from digitpairs.cells import CELL, cells
 from digitpairs.errors import StudyError
@@ -40,9 +42,39 @@ os.environ.update(
     GLIBC_TUNABLES="glibc.malloc.hugetlb=1",  # large pages, where the system has them: 4 % of training
 )
 
+# Where the full MNIST is looked for: the user's cache folder, or where params.yaml says.
+if study.more_data:
+    MNIST = Path(study.more_data.folder or platformdirs.user_cache_dir("digitpairs/mnist"))
+    MNIST_IS_HERE = len(list(MNIST.glob("*-idx[13]-ubyte*"))) >= 4
+    os.environ["MNIST"] = str(MNIST)
+    if workflow.is_main_process and not MNIST_IS_HERE:
+        logger.warning(f"more_data: not computed, the full MNIST is not in {MNIST} (`make mnist` fetches it)")
+
 MODELS = list(study.grid.models)
 GRID = {model: values.model_dump() for model, values in study.grid.models.items()}
 PROTOCOLS = ["fixed", "resampled"]
+PAIRS = expand("data/pairs/seed~{seed}.npz", seed=range(study.seed, study.seed + 1 + study.final.rounds))
+CELLS = [f"results/grid/{CELL.format_map(cell)}/rounds.csv" for cell in cells(GRID)]
+FINAL = "results/final/{protocol}/{model}/"
+FINAL_FILES = ["rounds.csv", "curves.csv", "rounds.safetensors"]
+FINAL_ROUNDS = expand(f"{FINAL}rounds.csv", protocol=PROTOCOLS, model=MODELS)
+FIXED_ROUNDS = expand("results/final/fixed/{model}/rounds.csv", model=MODELS)
+CURVES = expand("results/final/fixed/{model}/curves.csv", model=MODELS)
+WEIGHTS = expand("results/final/fixed/{model}/rounds.safetensors", model=MODELS)
+ABLATION = "results/ablations/{parameter}~{value}/{model}/rounds.csv"
+MORE_DATA = "results/more_data/{model}/n_train~{n_train}/rounds.csv"
+# Parts beyond the paper, which params.yaml may leave out. Where the full MNIST is not there, the table that was made of
+# it, if there is one, stays as it is.
+ABLATIONS = ["results/ablations.csv"] if study.ablations else []
+MORE_DATA_TABLE = ["results/more_data.csv"]
+if not (study.more_data and (MNIST_IS_HERE or Path(*MORE_DATA_TABLE).exists())):
+    MORE_DATA_TABLE = []
+FACTORS = {"siamese", "siamese_aux", "twobranch", "twobranch_aux"}
+FINDINGS = [
+    *(["two_factors"] if FACTORS <= set(MODELS) else []),
+    *(["ablations"] if ABLATIONS else []),
+    *(["more_data"] if MORE_DATA_TABLE else []),
+]
 FIGURES = [
     "figure_1",
     "figure_2",
@@ -50,13 +82,8 @@ FIGURES = [
     "figure_4",
     "learning_curves",
     *(f"grid_{model}" for model in MODELS),
+    *FINDINGS,
 ]
-PAIRS = expand("data/pairs/seed~{seed}.npz", seed=range(study.seed, study.seed + 1 + study.final.rounds))
-CELLS = [f"results/grid/{CELL.format_map(cell)}/rounds.csv" for cell in cells(GRID)]
-FINAL = "results/final/{protocol}/{model}/"
-FINAL_FILES = ["rounds.csv", "curves.csv", "rounds.safetensors"]
-FINAL_ROUNDS = expand(f"{FINAL}rounds.csv", protocol=PROTOCOLS, model=MODELS)
-FIXED_ROUNDS = expand("results/final/fixed/{model}/rounds.csv", model=MODELS)
 ARCHITECTURES = {"1": "baseline", "2": "siamese"}  # the paper's Figures 1 and 2
 
 
@@ -80,19 +107,21 @@ def arguments(**values):
 
 
 @functools.cache
-def options(model):
+def options(model, **changed):
     """Name the values of `train` that a model uses, so that no other value reruns it."""
-    train = study.train.model_dump()
+    train = study.train.model_dump() | changed
     return json.dumps({key: train[key] for key in models.options(model)})
 
 
-def training(model, **configuration):
-    """Spell what a training run depends on, besides its pairs and its code."""
+def training(model, configuration, rounds, changed=None):
+    """Spell what a training run depends on, besides its pairs and its code; `changed` are values of `train`."""
+    changed = changed or {}
     return arguments(
         model=model,
-        options=options(model),
+        options=options(model, **changed),
         **configuration,
-        weight_decay=study.train.weight_decay,
+        rounds=rounds,
+        weight_decay=changed.get("weight_decay", study.train.weight_decay),
         seed=study.seed,
         device=study.train.device,
     )
@@ -106,7 +135,7 @@ def training_code(wildcards):
 def cell_training(wildcards):
     """Spell the training run that a cell is a stage of."""
     configuration = {key: wildcards[key] for key in ("batch_size", "learning_rate")}
-    return training(wildcards.model, **configuration, rounds=study.grid.rounds)
+    return training(wildcards.model, configuration, study.grid.rounds)
 
 
 def run(wildcards):
@@ -114,16 +143,76 @@ def run(wildcards):
     return hashlib.sha256(f"{cell_training(wildcards)} {training_code(wildcards)}".encode()).hexdigest()
 
 
-def chosen(wildcards):
+def chosen(model, by="chosen"):
     """Read a model's chosen configuration, once it is chosen."""
-    selection = checkpoints.select.get().output[0]
-    return json.loads(Path(selection).read_text(encoding="utf-8"))[wildcards.model]["chosen"]
+    selection = json.loads(Path(checkpoints.select.get().output[0]).read_text(encoding="utf-8"))
+    return {key: selection[model][by][key] for key in ("batch_size", "epochs", "learning_rate")}
+
+
+def final_training(wildcards):
+    """Spell the final rounds of the configuration that the study chose, or of the one that the paper's rule chooses."""
+    configuration = chosen(wildcards.model, "test" if wildcards.protocol == "resampled_by_test" else "chosen")
+    return training(wildcards.model, configuration, study.final.rounds)
 
 
 def final_pairs(wildcards):
     """Name the dataset that all final rounds share, or one for each round that nothing else has used."""
-    chosen(wildcards)  # final rounds wait for the selection
+    chosen(wildcards.model)  # final rounds wait for the selection
     return PAIRS[:1] if wildcards.protocol == "fixed" else PAIRS[1:]
+
+
+def by_test_rounds(_):
+    """Name the final rounds of the configurations that the paper's rule chooses, where the study chose another one."""
+    different = [model for model in MODELS if chosen(model, "test") != chosen(model)]
+    return expand("results/final/resampled_by_test/{model}/rounds.csv", model=different)
+
+
+def ablation_training(wildcards):
+    """Spell the final rounds with one value of `train` changed."""
+    value = wildcards.value if wildcards.parameter == "batch_norm" else float(wildcards.value)
+    return training(wildcards.model, chosen(wildcards.model), study.ablations.rounds, {wildcards.parameter: value})
+
+
+def ablation_pairs(wildcards):
+    """Name the datasets of the final rounds that an ablation's rounds are compared with."""
+    chosen(wildcards.model)
+    return PAIRS[1 : 1 + study.ablations.rounds]
+
+
+def ablations():
+    """Yield each ablation's table and what tells it apart; with the study's own value, the final rounds are its table."""
+    for parameter in ("batch_norm", "weight_decay", "auxiliary_weight") if study.ablations else ():
+        own = getattr(study.train, parameter)
+        for value in sorted({own, *getattr(study.ablations, parameter)}):
+            for model in study.ablations.models:
+                if parameter in ("weight_decay", *models.options(model)):
+                    key = {"parameter": parameter, "value": value, "model": model}
+                    yield (
+                        f"results/final/resampled/{model}/rounds.csv" if value == own else ABLATION.format(**key)
+                    ), key
+
+
+def more_data_training(wildcards):
+    """Spell a training run on more pairs, with the batch size and learning rate that a model of the grid chose."""
+    n_train = int(wildcards.n_train)
+    configuration = chosen(study.more_data.configurations[wildcards.model]) | {
+        "epochs": study.more_data.epochs[n_train]
+    }
+    return training(wildcards.model, configuration, study.more_data.rounds)
+
+
+def more_pairs(wildcards):
+    """Name the dataset of so many training pairs."""
+    chosen(study.more_data.configurations[wildcards.model])
+    return "data/more_pairs/n_train~{n_train}.npz"
+
+
+def more_data():
+    """Yield the table of each model and number of pairs and what tells it apart."""
+    for model in study.more_data.configurations:
+        for n_train, epochs in sorted(study.more_data.epochs.items()):
+            key = {"model": model, "n_train": n_train}
+            yield MORE_DATA.format(**key), key | {"epochs": epochs}
 
 
 wildcard_constraints:
@@ -131,12 +220,17 @@ wildcard_constraints:
     seed="[0-9]+",
     batch_size="[0-9]+",
     epochs="[0-9]+",
-    protocol="|".join(PROTOCOLS),
+    protocol="|".join([*PROTOCOLS, "resampled_by_test"]),
+    parameter="[a-z_]+",
+    value="[a-z0-9.+-]+",
+    n_train="[0-9]+",
+    finding="two_factors|ablations|more_data",
 
 
 rule all:
     input:
         "reports/report.html",
+        "reports/report.pdf",
         "reports/README.md",
         "reports/metrics.json",
         expand("reports/figures/{figure}.{format}", figure=FIGURES, format=["svg", "png"]),
@@ -145,7 +239,11 @@ rule all:
         CELLS,
         "results/grid.csv",
         "results/selection.json",
-        expand(f"{FINAL}{{file}}", protocol=PROTOCOLS, model=MODELS, file=FINAL_FILES),
+        expand(f"{FINAL}{{file}}", protocol=PROTOCOLS, model=MODELS, file=FINAL_FILES[:2]),
+        WEIGHTS,
+        by_test_rounds,
+        list(dict.fromkeys(table for table, _ in ablations())),
+        MORE_DATA_TABLE,
 
 
 rule pairs:
@@ -223,11 +321,128 @@ rule final:
         "logs/final/{protocol}/{model}.log",
     cache: "omit-software"
     params:
-        arguments=lambda wildcards: training(wildcards.model, **chosen(wildcards), rounds=study.final.rounds),
+        arguments=final_training,
         code=training_code,
     shell:
         'python "$SCRIPTS"/train.py --stream final {params.arguments} --pairs {input.pairs:q}'
         " --output {output:q} > {log:q} 2>&1"
+
+
+rule ablation:
+    input:
+        pairs=ablation_pairs,
+    output:
+        ABLATION,
+    log:
+        "logs/ablations/{parameter}~{value}/{model}.log",
+    cache: "omit-software"
+    params:
+        arguments=ablation_training,
+        code=training_code,
+    shell:
+        'python "$SCRIPTS"/train.py --stream final {params.arguments} --pairs {input.pairs:q}'
+        " --output {output:q} > {log:q} 2>&1"
+
+
+rule ablations:
+    input:
+        list(dict.fromkeys(table for table, _ in ablations())),
+    output:
+        "results/ablations.csv",
+    log:
+        "logs/ablations.log",
+    params:
+        arguments=lambda _: arguments(tables=json.dumps(list(ablations())), rounds=study.ablations.rounds),
+        code=code("collect_rounds.py"),
+    shell:
+        'python "$SCRIPTS"/collect_rounds.py {params.arguments} --output {output:q} > {log:q} 2>&1'
+
+
+if study.more_data and MNIST_IS_HERE:
+
+    # Neither versioned nor pushed: they hold most of MNIST. MNIST's content is known, so where it lies changes nothing.
+    rule more_pairs:
+        output:
+            temp("data/more_pairs/n_train~{n_train}.npz"),
+        log:
+            "logs/more_pairs/n_train~{n_train}.log",
+        params:
+            arguments=lambda wildcards: arguments(
+                source="mnist",
+                n_train=wildcards.n_train,
+                n_validation=study.more_data.n_validation,
+                n_test=study.more_data.n_test,
+                seed=study.seed,
+            ),
+            code=code("make_pairs.py"),
+        shell:
+            'python "$SCRIPTS"/make_pairs.py {params.arguments} --folder="$MNIST" --output {output:q} > {log:q} 2>&1'
+
+    rule larger_cell:
+        input:
+            pairs=more_pairs,
+        output:
+            MORE_DATA,
+        log:
+            "logs/more_data/{model}/n_train~{n_train}.log",
+        cache: "omit-software"
+        params:
+            arguments=more_data_training,
+            code=training_code,
+        shell:
+            'python "$SCRIPTS"/train.py --stream final {params.arguments} --pairs {input.pairs:q}'
+            " --output {output:q} > {log:q} 2>&1"
+
+    rule more_data:
+        input:
+            [table for table, _ in more_data()],
+        output:
+            "results/more_data.csv",
+        log:
+            "logs/more_data.log",
+        params:
+            arguments=arguments(tables=json.dumps(list(more_data()))),
+            code=code("collect_rounds.py"),
+        shell:
+            'python "$SCRIPTS"/collect_rounds.py {params.arguments} --output {output:q} > {log:q} 2>&1'
+
+
+rule mistakes:
+    input:
+        weights=WEIGHTS,
+        pairs=PAIRS[0],
+    output:
+        "results/mistakes.csv",
+    log:
+        "logs/mistakes.log",
+    params:
+        code=code("find_mistakes.py", *map(module, MODELS)),
+    shell:
+        'python "$SCRIPTS"/find_mistakes.py {input.weights:q} --pairs {input.pairs:q} --output {output:q} > {log:q} 2>&1'
+
+
+rule examine:
+    input:
+        rounds=FINAL_ROUNDS,
+        by_test=by_test_rounds,
+        curves=CURVES,
+        grid="results/grid.csv",
+        selection="results/selection.json",
+        ablations=ABLATIONS,
+        more_data=MORE_DATA_TABLE,
+    output:
+        statistics="results/statistics.json",
+        claims="results/claims.json",
+    log:
+        "logs/examine.log",
+    params:
+        # By name: an ablation's reference value, and what the networks whose parameters are counted are made with.
+        arguments=arguments(train=study.train.model_dump_json(exclude={"device"})),
+        code=code("examine.py", *map(module, MODELS)),
+    shell:
+        'python "$SCRIPTS"/examine.py {input.rounds:q} {input.by_test:q} --curves {input.curves:q} --grid {input.grid:q}'
+        " --selection {input.selection:q} --ablations {input.ablations:q} --more-data {input.more_data:q}"
+        " --statistics {output.statistics:q} --claims {output.claims:q} {params.arguments} > {log:q} 2>&1"
 
 
 rule metrics:
@@ -279,7 +494,7 @@ rule rounds:
 
 rule curves:
     input:
-        expand("results/final/fixed/{model}/curves.csv", model=MODELS),
+        CURVES,
     output:
         multiext("reports/figures/learning_curves", ".svg", ".png"),
     log:
@@ -306,11 +521,33 @@ rule heat_maps:
         " {params.arguments} --output {output:q} > {log:q} 2>&1"
 
 
+rule findings:
+    input:
+        "results/statistics.json",
+    output:
+        multiext("reports/figures/{finding}", ".svg", ".png"),
+    log:
+        "logs/figures/{finding}.log",
+    params:
+        arguments=lambda wildcards: arguments(show=wildcards.finding),
+        code=code("plot_statistics.py"),
+    shell:
+        'python "$SCRIPTS"/plot_statistics.py --statistics {input:q} {params.arguments} --output {output:q} > {log:q} 2>&1'
+
+
 rule report:
     input:
         rounds=FINAL_ROUNDS,
+        by_test=by_test_rounds,
+        curves=CURVES,
         grid="results/grid.csv",
         selection="results/selection.json",
+        statistics="results/statistics.json",
+        claims="results/claims.json",
+        mistakes="results/mistakes.csv",
+        pairs=PAIRS[0],
+        ablations=ABLATIONS,
+        more_data=MORE_DATA_TABLE,
         figures=expand("reports/figures/{figure}.svg", figure=FIGURES),
     output:
         markdown="reports/README.md",
@@ -321,6 +558,29 @@ rule report:
         arguments=arguments(data=json.dumps(study.data.model_dump())),
         code=code("write_report.py"),
     shell:
-        'python "$SCRIPTS"/write_report.py {input.rounds:q} --grid {input.grid:q} --selection {input.selection:q}'
-        " --figures {input.figures:q} {params.arguments} --markdown {output.markdown:q} --html {output.html:q}"
-        " > {log:q} 2>&1"
+        'python "$SCRIPTS"/write_report.py {input.rounds:q} {input.by_test:q} --curves {input.curves:q} --grid {input.grid:q}'
+        " --selection {input.selection:q} --statistics {input.statistics:q} --claims {input.claims:q}"
+        " --mistakes {input.mistakes:q} --pairs {input.pairs:q} --ablations {input.ablations:q}"
+        " --more-data {input.more_data:q} --figures {input.figures:q} --records .snakemake/metadata {params.arguments}"
+        " --markdown {output.markdown:q} --html {output.html:q} > {log:q} 2>&1"
+
+
+rule article:
+    input:
+        statistics="results/statistics.json",
+        claims="results/claims.json",
+        selection="results/selection.json",
+        grid="results/grid.csv",
+        metrics="reports/metrics.json",
+        figures=expand("reports/figures/{figure}.svg", figure=FIGURES),
+    output:
+        "reports/report.pdf",
+    log:
+        "logs/article.log",
+    params:
+        arguments=arguments(params=study.model_dump_json()),
+        code=code("typeset_article.py", "src/digitpairs/article.typ"),
+    shell:
+        'python "$SCRIPTS"/typeset_article.py --statistics {input.statistics:q} --claims {input.claims:q}'
+        " --selection {input.selection:q} --grid {input.grid:q} --metrics {input.metrics:q} {params.arguments}"
+        " --figures {input.figures:q} --output {output:q} > {log:q} 2>&1"

@@ -1,38 +1,158 @@
 """Write the report twice from the same content: Markdown for GitHub and one self-contained HTML file."""
 
 import argparse
+import hashlib
 import json
 import os
+import platform
+import subprocess
+from collections import defaultdict
+from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from digitpairs import errors, report, selection, tables
+from digitpairs import charts, errors, page, report, tables
 from digitpairs.files import write_atomically
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = (
+    "torch",
+    "numpy",
+    "pandas",
+    "scipy",
+    "mlxtend",
+    "snakemake",
+    "dvc",
+    "matplotlib",
+    "altair",
+    "vl-convert-python",
+)
 
 
 def main() -> None:
     """Parse arguments, write the report in both formats."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("rounds", nargs="+", type=Path, metavar="ROUNDS_CSV", help=".../{protocol}/{model}/rounds.csv")
+    parser.add_argument(
+        "--curves", nargs="+", type=Path, required=True, metavar="CURVES_CSV", help=".../{protocol}/{model}/curves.csv"
+    )
     parser.add_argument("--grid", type=Path, required=True, help="csv: one row a cell and round")
     parser.add_argument("--selection", type=Path, required=True, help="json: the chosen configurations")
+    parser.add_argument("--statistics", type=Path, required=True, help="json: intervals and tests")
+    parser.add_argument("--claims", type=Path, required=True, help="json: verdicts on the paper's claims")
+    parser.add_argument("--mistakes", type=Path, required=True, help="csv: one row a model and test pair")
+    parser.add_argument("--pairs", type=Path, required=True, help="npz: the dataset of those test pairs")
+    parser.add_argument("--ablations", type=Path, nargs="*", help="csv, if any: rounds at other values of `train`")
+    parser.add_argument("--more-data", type=Path, nargs="*", help="csv, if any: rounds with more training pairs")
     parser.add_argument("--figures", nargs="+", type=Path, required=True, help="the figures, .svg, all in one folder")
     parser.add_argument("--data", type=json.loads, required=True, help="json: the section `data` of params.yaml")
+    parser.add_argument("--records", type=Path, required=True, help="folder: Snakemake's records of the steps' times")
     parser.add_argument("--markdown", type=Path, required=True, help="output: refers to the figures' files")
     parser.add_argument("--html", type=Path, required=True, help="output: contains the figures")
     args = parser.parse_args()
-    figures = {path.stem: path.read_bytes() for path in args.figures}
-    blocks = report.compose(
-        tables.read_final(args.rounds),
-        json.loads(args.selection.read_text(encoding="utf-8")),
-        selection.cells(pd.read_csv(args.grid)),
-        args.data,
-        figures,
+    with np.load(args.pairs) as arrays:
+        images = arrays["test_images"]
+    study = report.Study(
+        final=tables.read_final(args.rounds),
+        curves=tables.read_final(args.curves),
+        grid=pd.read_csv(args.grid),
+        selection=json.loads(args.selection.read_text(encoding="utf-8")),
+        statistics=json.loads(args.statistics.read_text(encoding="utf-8")),
+        claims=json.loads(args.claims.read_text(encoding="utf-8")),
+        mistakes=pd.read_csv(args.mistakes),
+        images=images,
+        data=args.data,
+        ablations=pd.read_csv(args.ablations[0]) if args.ablations else None,
+        more_data=pd.read_csv(args.more_data[0]) if args.more_data else None,
     )
+    figures = {path.stem: path.read_bytes() for path in args.figures}
+    blocks = report.compose(study, figures, provenance(args.pairs, args.records))
     folder = Path(os.path.relpath(args.figures[0].parent, args.markdown.parent)).as_posix()
-    write_atomically(args.markdown, report.to_markdown(blocks, folder).encode())
-    write_atomically(args.html, report.to_html(blocks, figures).encode())
+    write_atomically(args.markdown, page.to_markdown(blocks, folder).encode())
+    write_atomically(args.html, page.to_html(blocks, figures, charts.runtime()).encode())
+
+
+def provenance(pairs: Path, records: Path) -> list[page.Block]:
+    """Say from what, with what, where and when the report was made: all that differs from one making to the next."""
+    facts = {
+        "Git revision": revision(),
+        "Data": f"SHA-256 of {pairs.as_posix()}: {hashlib.sha256(pairs.read_bytes()).hexdigest()}",
+        "Python": platform.python_version(),
+        "Packages": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
+        "Machine": f"{platform.system()} {platform.machine()}, {processor()}, {os.cpu_count()} cores",
+        "Written": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    }
+    seconds = run_times(records)
+    total = sum(seconds.values())
+    facts["Run time"] = (
+        f"{duration(total)} of steps, summed over cores; a step whose result came from the cell cache counts almost "
+        "nothing, although computing it took longer"
+        if seconds
+        else f"not known: no records in {records.as_posix()}"
+    )
+    blocks: list[page.Block] = [page.Table(["What", "Value"], [[name, value] for name, value in facts.items()])]
+    if seconds:
+        rows = [[f"`{rule}`", duration(time)] for rule, time in sorted(seconds.items())]
+        blocks.append(page.Fold("Run time of each kind of step", [page.Table(["Step", "Time"], rows)]))
+    return blocks
+
+
+def revision() -> str:
+    """Name the commit of this code, and whether the code has changed since."""
+
+    def git(*command: str) -> str:
+        done = subprocess.run(["git", "-C", ROOT, *command], capture_output=True, text=True, check=True)  # noqa: S603, S607
+        return done.stdout.strip()
+
+    try:
+        changed = git(
+            "status", "--porcelain", "--untracked-files=no", "--", "src", "scripts", "Snakefile", "params.yaml"
+        )
+        return git("rev-parse", "HEAD") + (", with changes that are not committed" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def version(package: str) -> str:
+    """Return a package's version."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "missing"
+
+
+def processor() -> str:
+    """Name the processor."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or "unknown processor"
+
+
+def run_times(records: Path) -> dict[str, float]:
+    """Sum the seconds of each rule's steps; a step has a record for each of its outputs."""
+    steps = set()
+    for path in records.rglob("*") if records.is_dir() else []:
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            if not record["incomplete"]:
+                steps.add((str(record["rule"]), float(record["starttime"]), float(record["endtime"])))
+        except (OSError, ValueError, KeyError, TypeError):  # not a record, or one that is being written
+            continue
+    seconds: dict[str, float] = defaultdict(float)
+    for rule, start, end in steps:
+        seconds[rule] += end - start
+    return dict(seconds)
+
+
+def duration(seconds: float) -> str:
+    """Spell a time."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
 
 
 if __name__ == "__main__":

@@ -4,9 +4,9 @@ A model has the same colour in all figures of a study: its place in the order in
 """
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from math import ceil
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
 import numpy as np
@@ -16,11 +16,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from digitpairs import paper
+from digitpairs.errors import StudyError
 from digitpairs.selection import CONFIGURATION
-from digitpairs.statistics import summarise
+from digitpairs.statistics import CONTRASTS, FACTORS, LEVEL, summarise
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito (2008)
 MARKERS = "os^Dv<>"
@@ -226,3 +227,223 @@ def _heat_map_cell(axes: Axes, x: int, y: int, cell: Any, fill: tuple[float, flo
         text, ink = f"{cell.validation_error:.3f}", "black" if luminance > 0.45 else "white"
     halo = {"facecolor": "white", "edgecolor": "none", "pad": 1} if cell.diverged_rounds else None
     axes.text(x, y, text, ha="center", va="center", color=ink, fontsize=8, bbox=halo)
+
+
+INTERVAL = f"{100 * LEVEL:g}% interval"
+PARAMETERS = {
+    "auxiliary_weight": "Weight of the auxiliary losses",
+    "batch_norm": "Place of BatchNorm",
+    "weight_decay": "Weight decay",
+}
+
+
+def two_factors(statistics: Mapping[str, Any]) -> Figure:
+    """Draw the 2 x 2 design: means with intervals of the four networks, a panel for each protocol, and the effects.
+
+    `statistics` is what `statistics.tabulate` returns, read from JSON. Raises StudyError without the four networks.
+    """
+    protocols = [protocol for protocol in ("fixed", "resampled") if statistics["two_factors"].get(protocol)]
+    if not protocols:
+        raise StudyError(f"statistics: two_factors is empty; it needs the models {', '.join(FACTORS)} in params.yaml")
+    figure = Figure(figsize=(9, 4.1), layout="constrained")
+    panels = figure.subplots(1, len(protocols) + 1, width_ratios=[*[1.0] * len(protocols), 1.3])
+    order = model_order(statistics)
+    losses: dict[str, tuple[Literal["-", "--"], tuple[str, ...]]] = {
+        "main loss only": ("-", FACTORS[::2]),
+        "with auxiliary losses": ("--", FACTORS[1::2]),
+    }
+    keys = [Line2D([], [], color="0.3", linestyle=line, label=label) for label, (line, _) in losses.items()]
+    for axes, protocol in zip(panels, protocols, strict=False):
+        errors = statistics["errors"][protocol]
+        for side, (line, models) in enumerate(losses.values()):
+            x = np.arange(2) + 0.05 * (2 * side - 1)  # apart, so that intervals do not lie on each other
+            axes.plot(x, _bars([errors[model] for model in models])[0], color="0.3", linestyle=line, lw=1.3, zorder=1)
+            for at, model in zip(x, models, strict=True):
+                place = order.index(model)
+                axes.errorbar(
+                    at, *_bars([errors[model]]), capsize=4, lw=1.6, color=colour(place), marker=_marker(place)
+                )
+                _name(axes, at, errors[model], model)
+        axes.set(title=f"{protocol}, {_n(errors[model] for model in FACTORS)}", xlim=(-0.45, 1.45))
+        axes.set_xticks([0, 1], ["separate", "shared"])
+        axes.set_xlabel("Weights of the two branches")
+        axes.grid(axis="y")
+    top = max(axes.get_ylim()[1] for axes in panels[:-1])
+    for axes in panels[:-1]:
+        axes.set_ylim(0, 1.08 * top)
+        axes.tick_params(labelleft=axes is panels[0])
+    panels[0].set_ylabel(f"Mean test error ({UNIT})")
+    _effects(panels[-1], {protocol: statistics["two_factors"][protocol] for protocol in protocols})
+    keys += [*panels[-1].get_legend_handles_labels()[0], _interval_key()]
+    figure.legend(handles=keys, loc="outside lower center", ncols=len(keys), columnspacing=1.2)
+    return figure
+
+
+def _name(axes: Axes, x: float, summary: Mapping[str, Any], model: str) -> None:
+    """Write a model's name above its interval."""
+    top = summary["estimate"] if summary["high"] is None else summary["high"]
+    if top is not None:
+        text = axes.annotate(model, (x, top), (0, 4), textcoords="offset points", ha="center", fontsize=8)
+        text.set_path_effects([patheffects.withStroke(linewidth=3, foreground="white")])  # read across a line, too
+
+
+def _effects(axes: Axes, effects: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
+    """Draw each effect of the 2 x 2 design with its interval, a mark for each protocol: {protocol: {effect: ...}}."""
+    names = {"sharing": "sharing\nweights", "auxiliary": "auxiliary\nlosses", "interaction": "interaction"}
+    heights = np.arange(len(CONTRASTS))[::-1]
+    for place, (protocol, by_effect) in enumerate(effects.items()):
+        middles, bounds = _bars([by_effect[effect] for effect in CONTRASTS])
+        style: dict[str, Any] = {"color": "0.15", "mfc": "0.15" if place == 0 else "white", "marker": "Dh"[place]}
+        y = heights + 0.12 * (1 - 2 * place)
+        axes.errorbar(middles, y, xerr=bounds, linestyle="", capsize=4, label=f"effect, {protocol}", **style)
+    axes.axvline(0, color="0.4", linewidth=1)
+    axes.set_yticks(heights, [names[effect] for effect in CONTRASTS])
+    axes.set(title="Effects, paired over rounds", ylim=(-0.6, len(CONTRASTS) - 0.4))
+    axes.set_xlabel(f"Change of the test error ({UNIT})")
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.grid(axis="x")
+
+
+def ablations(statistics: Mapping[str, Any]) -> Figure:
+    """Draw the change of the test error from the study's own value, a panel for each ablated parameter.
+
+    `statistics` is as for `two_factors`. Raises StudyError where nothing was ablated.
+    """
+    rows = pd.DataFrame(statistics["ablations"])
+    if rows.empty:
+        raise StudyError("statistics: ablations is empty; it needs the section ablations in params.yaml")
+    parameters = list(rows["parameter"].unique())
+    values = {parameter: list(table["value"].unique()) for parameter, table in rows.groupby("parameter")}
+    order = [model for model in model_order(statistics) if (rows["model"] == model).any()]
+    figure = Figure(figsize=(9, 4.2), layout="constrained")
+    widths = [len(values[parameter]) + 0.8 for parameter in parameters]
+    panels = figure.subplots(1, len(parameters), width_ratios=widths, squeeze=False)[0]
+    legend = {}
+    for axes, parameter in zip(panels, parameters, strict=True):
+        table = rows[rows["parameter"] == parameter]
+        axes.axhline(0, color="0.4", linewidth=1)
+        shown = [model for model in order if (table["model"] == model).any()]
+        for place, model in enumerate(shown):
+            found = table[table["model"] == model]
+            x = [values[parameter].index(value) for value in found["value"]]
+            shift = 0.6 * ((place + 0.5) / len(shown) - 0.5)
+            legend[model] = _points(axes, np.array(x) + shift, found.to_dict("records"), model, statistics)
+        reference = _value(table["reference"].iloc[0])
+        axes.set(title=f"Zero line: {reference}", xlim=(-0.6, len(values[parameter]) - 0.4))
+        axes.set_xticks(range(len(values[parameter])), [_value(value) for value in values[parameter]])
+        axes.set_xlabel(PARAMETERS.get(parameter, parameter))
+        axes.grid(axis="y")
+    panels[0].set_ylabel(f"Change of the test error ({UNIT})")
+    handles = [legend[model] for model in order] + [_interval_key()]
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(4, len(handles)))
+    return figure
+
+
+def more_data(statistics: Mapping[str, Any]) -> Figure:
+    """Draw test error against the number of training pairs, both on log scales, with each model's power law.
+
+    `statistics` is as for `two_factors`. A mean of zero errors has no logarithm: it is an arrow at the lower edge.
+    Raises StudyError where nothing was trained on more data.
+    """
+    laws = statistics["more_data"]
+    if not laws:
+        raise StudyError("statistics: more_data is empty; it needs the section more_data in params.yaml, and MNIST")
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    axes = figure.subplots()
+    order = model_order(statistics)
+    everything = [bound for law in laws.values() for p in law["points"] for bound in (p["low"], p["estimate"])]
+    floor = 0.8 * min((value for value in everything if value and value > 0), default=1e-3)
+    sizes = sorted({point["n_train"] for law in laws.values() for point in law["points"]})
+    shown = [model for model in order if model in laws]
+    for shift, model in enumerate(shown):
+        law, ink = laws[model], colour(order.index(model))
+        beside = 1.04 ** (shift - (len(shown) - 1) / 2)  # so that intervals do not lie on each other
+        points = [point for point in law["points"] if point["estimate"]]
+        if points:
+            # A bound below zero is off the scale: the bar then goes down to the edge.
+            held = [
+                point | {"low": max(point["low"], floor)} if point["low"] is not None else point for point in points
+            ]
+            _points(axes, [beside * point["n_train"] for point in points], held, model, statistics)
+        for point in law["points"]:
+            if point["estimate"] == 0:
+                axes.plot(beside * point["n_train"], 0.02, "v", transform=axes.get_xaxis_transform(), color=ink)
+        if law["exponent"]["estimate"] is not None and "scale" in law:
+            x = np.array([law["points"][0]["n_train"], law["points"][-1]["n_train"]], dtype=float)
+            axes.plot(x, law["scale"] * x ** -law["exponent"]["estimate"], color=ink, lw=1.3)
+    axes.set(xscale="log", yscale="log", ylabel=f"Mean test error ({UNIT}, log scale)")
+    axes.set_ylim(floor, None)
+    axes.margins(x=0.07)
+    axes.set_xlabel("Training pairs (log scale)")
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xticks(sizes, [f"{size:,}" for size in sizes], rotation=30, ha="right", rotation_mode="anchor")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.grid()
+    legend = [
+        Line2D([], [], color=colour(order.index(m)), marker=_marker(order.index(m)), label=f"{m}: {_law(laws[m])}")
+        for m in shown
+    ]
+    legend.append(_interval_key())
+    figure.legend(handles=legend, loc="outside right center")
+    return figure
+
+
+def model_order(statistics: Mapping[str, Any]) -> list[str]:
+    """Return the models of a study's statistics in the order that gives them their colours.
+
+    Those of the final rounds come first, by name as in params.yaml, so that they look as in the other figures.
+    """
+    final = sorted({model for by_model in statistics["errors"].values() for model in by_model})
+    return [*final, *sorted(set(statistics["more_data"]) - set(final))]
+
+
+def _marker(place: int) -> str:
+    return MARKERS[place % len(MARKERS)]
+
+
+def _bars(summaries: Sequence[Mapping[str, Any]]) -> tuple[list[float], list[list[float]]]:
+    """Return estimates, and how far their intervals go below and above them (no bar where there is none)."""
+    middle = [float("nan") if s["estimate"] is None else s["estimate"] for s in summaries]
+    sides = [
+        [0.0 if s["low"] is None else sign * (s[bound] - s["estimate"]) for s in summaries]
+        for bound, sign in (("low", -1), ("high", 1))
+    ]
+    return middle, sides
+
+
+def _points(
+    axes: Axes, x: Any, summaries: Sequence[Mapping[str, Any]], model: str, statistics: Mapping[str, Any]
+) -> Line2D:
+    """Draw a model's estimates with their intervals; return its key for the legend."""
+    place = model_order(statistics).index(model)
+    style: dict[str, Any] = {"color": colour(place), "marker": _marker(place), "linestyle": ""}
+    axes.errorbar(x, *_bars(summaries), capsize=3, **style)
+    return Line2D([], [], label=f"{model} ({_n(summaries)})", **style)
+
+
+def _n(summaries: Iterable[Mapping[str, Any]]) -> str:
+    """Say how many rounds there are, and how many diverged."""
+    counts = {(summary["n"], summary["diverged"]) for summary in summaries}
+    diverged = max(gone for _, gone in counts)
+    n = " or ".join(str(n) for n in sorted({n for n, _ in counts}))
+    return f"n = {n}" + (f", up to {diverged} diverged" if diverged else "")
+
+
+def _law(law: Mapping[str, Any]) -> str:
+    """Put a power law's exponent in words."""
+    exponent = law["exponent"]
+    n = _n(law["points"])
+    if exponent["estimate"] is None:
+        return f"no power law, {n}"
+    interval = "" if exponent["low"] is None else f" ({exponent['low']:.2f} to {exponent['high']:.2f})"
+    return f"exponent {exponent['estimate']:.2f}{interval}, {n}"
+
+
+def _value(value: Any) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
+
+
+def _interval_key() -> Line2D:
+    return Line2D([], [], color="0.3", marker="|", markersize=9, linestyle="-", label=INTERVAL)

@@ -5,7 +5,7 @@ import reprlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -15,11 +15,12 @@ from digitpairs import models
 from digitpairs.errors import StudyError
 
 
-def _each_once(values: list[float]) -> list[float]:
+def _each_once(values: list[Any]) -> list[Any]:
     """Sort, so that the order in the file never matters, and refuse duplicates (0.01 and 1e-2 are the same)."""
-    value, count = Counter(values).most_common(1)[0]
-    if count > 1:
-        raise PydanticCustomError("duplicate", "should hold each value once, not {value} twice", {"value": str(value)})
+    for value, count in Counter(values).items():
+        if count > 1:
+            message = "should hold each value once, not {value} twice"
+            raise PydanticCustomError("duplicate", message, {"value": str(value)})
     return sorted(values)
 
 
@@ -33,6 +34,8 @@ def _known_model(name: str) -> str:
 Count = Annotated[int, Field(ge=1, lt=2**31)]
 Weight = Annotated[float, Field(ge=0)]
 Rate = Annotated[float, Field(gt=0)]
+Model = Annotated[str, AfterValidator(_known_model)]
+MNIST_PAIRS = {"train": 30_000, "test": 5_000}  # two images each
 
 
 class _Section(BaseModel):
@@ -70,7 +73,7 @@ class GridSearch(_Section):
     """The rounds of each cell, and one `Grid` per model."""
 
     model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[Annotated[str, AfterValidator(_known_model)], Grid] = Field(init=False)
+    __pydantic_extra__: dict[Model, Grid] = Field(init=False)
 
     rounds: Count
 
@@ -99,6 +102,27 @@ class Final(_Section):
     rounds: Count
 
 
+class Ablations(_Section):
+    """Values of `train` to try one at a time, all else as chosen; the study's own value is the reference."""
+
+    rounds: Count
+    models: Annotated[list[Model], Field(min_length=1), AfterValidator(_each_once)]
+    batch_norm: Annotated[list[Literal["before", "after"]], AfterValidator(_each_once)] = []
+    weight_decay: Annotated[list[Weight], AfterValidator(_each_once)] = []
+    auxiliary_weight: Annotated[list[Weight], AfterValidator(_each_once)] = []
+
+
+class MoreData(_Section):
+    """Error against the number of training pairs, drawn from the full MNIST."""
+
+    folder: Annotated[str, Field(min_length=1)] | None = None
+    rounds: Count
+    n_validation: Count
+    n_test: Count
+    epochs: Annotated[dict[Count, Count], Field(min_length=1)]  # by the number of training pairs
+    configurations: Annotated[dict[Model, str], Field(min_length=1)]  # a model and whose configuration it takes
+
+
 class Params(_Section):
     """The whole of params.yaml."""
 
@@ -108,6 +132,8 @@ class Params(_Section):
     grid: GridSearch
     select: Select
     final: Final
+    ablations: Ablations | None = None
+    more_data: MoreData | None = None
 
 
 class _Loader(yaml.SafeLoader):
@@ -159,26 +185,55 @@ def _conflicts(params: Params) -> Iterator[str]:
         yield "data.folder is missing; data.source = 'idx' needs a folder of IDX files"
     if data.source == "bundled" and data.folder is not None:
         yield f"data.folder = {_shorten(data.folder)} is not allowed with data.source = 'bundled'"
-    for model, grid in params.grid.models.items():
-        for size in grid.batch_size:
-            key = f"grid.{model}.batch_size = {size}"
-            if size > data.n_train:
-                yield f"{key} should be at most data.n_train = {data.n_train}"
-            elif (data.n_train - 1) % size == 0:
-                why = "BatchNorm cannot train on one pair"
-                yield f"{key} should not leave a last batch of 1 with data.n_train = {data.n_train}: {why}"
+    for model in params.grid.models:
+        yield from _batches(params.grid.models[model], model, f"data.n_train = {data.n_train}", data.n_train)
+    if params.ablations:
+        if params.ablations.rounds > params.final.rounds:
+            most = f"final.rounds = {params.final.rounds}, with which they are compared"
+            yield f"ablations.rounds = {params.ablations.rounds} should be at most {most}"
+        for model in params.ablations.models:
+            yield from _in_grid(params, f"ablations.models: {model}", model)
+    if params.more_data:
+        more = params.more_data
+        if more.n_test > MNIST_PAIRS["test"]:
+            yield f"more_data.n_test = {more.n_test} should be at most {MNIST_PAIRS['test']}: MNIST has no more"
+        for n in more.epochs:
+            if n + more.n_validation > MNIST_PAIRS["train"]:
+                left = MNIST_PAIRS["train"] - more.n_validation
+                yield f"more_data.epochs: {n} pairs should be at most {left}: MNIST has no more beside n_validation"
+        for model, other in more.configurations.items():
+            yield from _in_grid(params, f"more_data.configurations.{model} = {other}", other)
+            for n in more.epochs if other in params.grid.models else []:
+                yield from _batches(params.grid.models[other], other, f"more_data.epochs: {n} pairs", n)
+
+
+def _batches(grid: Grid, model: str, pairs: str, n_train: int) -> Iterator[str]:
+    """Yield which batch sizes `n_train` pairs do not allow."""
+    for size in grid.batch_size:
+        key = f"grid.{model}.batch_size = {size}"
+        if size > n_train:
+            yield f"{key} should be at most {pairs}"
+        elif (n_train - 1) % size == 0:
+            yield f"{key} should not leave a last batch of 1 with {pairs}: BatchNorm cannot train on one pair"
+
+
+def _in_grid(params: Params, key: str, model: str) -> Iterator[str]:
+    if model not in params.grid.models:
+        yield f"{key} should be a model of the grid; allowed are {', '.join(params.grid.models)}"
 
 
 def _describe(detail: ErrorDetails) -> str:
     """Say what is wrong with one value: 'data.n_train = 0 should be greater than or equal to 1'."""
-    key = "".join(f"[{part}]" if isinstance(part, int) else f".{_name(part)}" for part in detail["loc"])
+    key = "".join(
+        f"[{part}]" if isinstance(part, int) else f".{_name(part)}" for part in detail["loc"] if part != "[key]"
+    )
     key = key.removeprefix(".") or "the content"
     match detail["type"]:
         case "missing":
             return f"{key} is missing"
         case "extra_forbidden":
             return f"{key} is an unknown key; allowed are {_allowed_keys(detail['loc'])}"
-        case "model":  # the input is the model's name, which the key says already
+        case "model" if isinstance(detail["loc"][-1], str):  # the input is the model's name, which the key says already
             return f"{key} {detail['msg']}"
     message = re.sub(r"^\w+ (?=should)| or instance of \w+", "", detail["msg"])
     return f"{key} = {_shorten(detail['input'])} {message}"
@@ -189,6 +244,7 @@ def _allowed_keys(loc: tuple[int | str, ...]) -> str:
     for part in loc[:-1]:
         field = section.model_fields.get(part)
         section = field.annotation if field else Grid  # what is no field is a model's name
+        section = next((kind for kind in get_args(section) if kind is not type(None)), section)  # of `Section | None`
     return ", ".join(section.model_fields)
 
 

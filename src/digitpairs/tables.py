@@ -1,12 +1,16 @@
 """Tables and JSON as the study's steps exchange them."""
 
+import csv
+import io
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+
+from digitpairs.errors import StudyError
 
 
 def read_final(paths: Iterable[Path]) -> dict[str, dict[str, pd.DataFrame]]:
@@ -15,6 +19,28 @@ def read_final(paths: Iterable[Path]) -> dict[str, dict[str, pd.DataFrame]]:
     for path in paths:
         tables.setdefault(path.parts[-3], {})[path.parts[-2]] = pd.read_csv(path)
     return tables
+
+
+def stack(tables: Iterable[tuple[Mapping[str, Any], Path]], rounds: int | None = None) -> bytes:
+    """Return one CSV of many `rounds.csv`, each row led by what tells its table apart; numbers stay as written.
+
+    `tables` yields {column: value} and the table's path; `rounds` keeps only so many rows of each.
+
+    Raises `StudyError` where columns differ.
+    """
+    text = io.StringIO()
+    stacked = csv.writer(text, lineterminator="\n")
+    columns: list[str] = []
+    for key, path in tables:
+        with path.open(newline="", encoding="utf-8") as file:
+            header, *rows = csv.reader(file)
+        if not columns:
+            columns = header
+            stacked.writerow([*key, *columns])
+        if header != columns:
+            raise StudyError(f"{path}: columns are {','.join(header)}, not {','.join(columns)}")
+        stacked.writerows([*key.values(), *row] for row in rows[:rounds])
+    return text.getvalue().encode()
 
 
 def to_json(results: dict[str, Any]) -> str:

@@ -1,6 +1,8 @@
 """Figures: what they show, at the edges of what a study may hold."""
 
+import json
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,11 +10,13 @@ import pytest
 from matplotlib.figure import Figure
 from torch import nn
 
-from digitpairs import architecture, figures, models, paper, selection
+from digitpairs import architecture, figures, models, paper, selection, statistics, tables
+from digitpairs.errors import StudyError
 from digitpairs.layers import PairNet, trunk
 from digitpairs.models import baseline
 
 OPTIONS = {"batch_norm": "before", "auxiliary_weight": 1.0}
+TRAIN = OPTIONS | {"weight_decay": 0.0}
 
 
 def net(model: str, **changes: str) -> PairNet:
@@ -125,3 +129,104 @@ def test_the_grid_marks_choice_and_divergence(epochs: list[int]) -> None:
     assert len(panels[0].patches) == 4 + 2  # cells, and the frames of both rules
     assert labels(figure)[-1] == "k/n: k of n rounds diverged"
     assert ("the paper's choice" in labels(figure)) == (50 in epochs)
+
+
+def results(n: int = 15, diverged: int = 0, **changed: Any) -> dict[str, Any]:
+    """What statistics.json holds, of errors that are known."""
+    means = {"siamese": 0.1, "siamese_aux": 0.03, "twobranch": 0.15, "twobranch_aux": 0.05}
+    final = {
+        protocol: {m: rounds(mean, n, diverged) for m, mean in means.items()} for protocol in ("fixed", "resampled")
+    }
+    changes: list[tuple[str, Any, float]] = [
+        ("batch_norm", "before", 0),
+        ("batch_norm", "after", 0.02),
+        ("weight_decay", 0.0, 0),
+        ("weight_decay", 1e-5, 0.01),
+        ("weight_decay", 1e-3, -0.01),
+    ]
+    ablations: pd.DataFrame = pd.concat(
+        rounds(0.1 + change, n).assign(parameter=parameter, value=value, model=model)
+        for model in ("siamese", "siamese_aux")
+        for parameter, value, change in changes
+    )
+    more = pd.concat(
+        rounds(0.1 * size**-0.5, n, diverged).assign(model=model, n_train=250 * size)
+        for model in ("siamese", "deeper")
+        for size in (1, 4, 16)
+    )
+    table = statistics.tabulate(final, pd.DataFrame(), {}, TRAIN, ablations, more)
+    written: dict[str, Any] = json.loads(tables.to_json(table | changed))
+    return written
+
+
+def test_two_factors_are_drawn_as_they_are() -> None:
+    figure = figures.two_factors(results())
+    figures.render(figure, ".svg")
+    fixed, resampled, effects = figure.axes
+    assert [axes.get_title() for axes in (fixed, resampled)] == ["fixed, n = 15", "resampled, n = 15"]
+    assert fixed.get_ylim() == resampled.get_ylim() and fixed.get_ylim()[0] == 0
+    heights = [line.get_ydata() for line in fixed.lines if len(line.get_xdata()) == 2]  # type: ignore[arg-type]
+    assert np.diff(heights[0])[0] == pytest.approx(-0.05)
+    assert sorted(text.get_text() for text in fixed.texts) == sorted(statistics.FACTORS)
+    assert [label.get_text() for label in effects.get_yticklabels()] == [
+        "sharing\nweights",
+        "auxiliary\nlosses",
+        "interaction",
+    ]
+    assert labels(figure)[-1] == "95% interval"
+
+
+def test_ablations_have_a_zero_line_and_tell_n() -> None:
+    figure = figures.ablations(results())
+    figures.render(figure, ".svg")
+    assert [axes.get_title() for axes in figure.axes] == ["Zero line: before", "Zero line: 0"]
+    assert [label.get_text() for label in figure.axes[1].get_xticklabels()] == ["1e-05", "0.001"]
+    assert all(axes.get_ylim()[0] <= 0 <= axes.get_ylim()[1] for axes in figure.axes)
+    assert labels(figure) == ["siamese (n = 15)", "siamese_aux (n = 15)", "95% interval"]
+
+
+def test_more_data_shows_the_law() -> None:
+    table = results(n=5)
+    figure = figures.more_data(table)
+    figures.render(figure, ".svg")
+    (axes,) = figure.axes
+    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
+    exponent = table["more_data"]["siamese"]["exponent"]
+    law = f"{exponent['estimate']:.2f} ({exponent['low']:.2f} to {exponent['high']:.2f})"
+    assert labels(figure)[0] == f"siamese: exponent {law}, n = 5"
+    assert labels(figure)[1].startswith("deeper: ")
+
+
+def test_a_model_has_one_colour() -> None:
+    table = results()
+    keys = [figure.legends[0].get_lines() for figure in (figures.ablations(table), figures.more_data(table))]
+    first, second = (
+        {str(line.get_label()).split()[0].rstrip(":"): line.get_color() for line in lines} for lines in keys
+    )
+    assert first["siamese"] == second["siamese"] == figures.colour(0)
+    assert second["deeper"] == figures.colour(4)
+
+
+@pytest.mark.parametrize("n", [1, 2])
+@pytest.mark.parametrize("diverged", [0, 1])
+def test_few_rounds_beyond_the_paper_can_be_drawn(n: int, diverged: int) -> None:
+    table = results(n, diverged)
+    for draw in (figures.two_factors, figures.ablations, figures.more_data):
+        figures.render(draw(table), ".svg")
+
+
+def test_no_errors_and_bounds_below_zero_can_be_drawn_on_a_log_scale() -> None:
+    table = results(n=3)
+    points = table["more_data"]["siamese"]["points"]
+    points[0]["low"] = -0.1
+    points[2] |= {"estimate": 0.0, "low": 0.0, "high": 0.0}
+    (axes,) = figures.more_data(table).axes
+    assert axes.get_ylim()[0] > 0
+    assert any(line.get_marker() == "v" for line in axes.lines)
+
+
+@pytest.mark.parametrize("part", ["two_factors", "ablations", "more_data"])
+def test_a_part_that_is_not_there_is_named(part: str) -> None:
+    empty: Any = [] if part == "ablations" else {}
+    with pytest.raises(StudyError, match=rf"^statistics: {part} is empty; it needs .+$"):
+        getattr(figures, part)(results(**{part: empty}))

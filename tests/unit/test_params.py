@@ -41,9 +41,22 @@ def test_the_paper_s_study() -> None:
     assert (params.data.n_train, params.data.n_validation, params.data.n_test) == (1000, 500, 1000)
     assert (params.train.batch_norm, params.train.auxiliary_weight, params.train.device) == ("before", 1.0, "cpu")
     assert (params.grid.rounds, params.select.by, params.final.rounds) == (10, "validation", 15)
-    assert list(params.grid.models) == ["baseline", "siamese", "siamese_aux"]
-    grids = params.grid.models.values()
+    grids = [params.grid.models[model] for model in ("baseline", "siamese", "siamese_aux")]
     assert sum(len(grid.epochs) * len(grid.batch_size) * len(grid.learning_rate) for grid in grids) == 96
+
+
+def test_two_factors_are_tuned_with_equal_effort() -> None:
+    grids = load_params(PARAMS).grid.models
+    assert grids["siamese"] == grids["siamese_aux"] == grids["twobranch"] == grids["twobranch_aux"]
+
+
+@pytest.mark.parametrize("part", ["ablations", "more_data"])
+def test_parts_beyond_the_paper_can_be_left_out(tmp_path: Path, part: str) -> None:
+    content = yaml.safe_load(TEXT)
+    path = tmp_path / "params.yaml"
+    for change in ({part: None}, {}):
+        path.write_text(yaml.safe_dump({key: content[key] for key in content if key != part} | change))
+        assert getattr(load_params(path), part) is None
 
 
 def test_optional_keys_have_defaults(tmp_path: Path) -> None:
@@ -89,10 +102,19 @@ def test_accepted(tmp_path: Path, old: str, new: str) -> None:
     ("old", "new", "expected"),
     [
         # unknown and missing keys
-        ("seed: 0", "sead: 0", ["sead is an unknown key", "seed, data, train, grid, select, final", "seed is missing"]),
+        (
+            "seed: 0",
+            "sead: 0",
+            ["sead is an unknown key", "seed, data, train, grid", "seed is missing"],
+        ),
         ("n_test: 1000", "n_test: 1000\n  n_tset: 1", ["data.n_tset is an unknown key", "n_validation, n_test"]),
         ("    epochs:", "    epoch: [1]\n    epochs:", ["grid.baseline.epoch ", "epochs, batch_size, learning_rate"]),
         ("  n_test: 1000\n", "", ["data.n_test is missing"]),
+        (
+            "ablations:",
+            "ablations:\n  dropout: [0.5]",
+            ["ablations.dropout is an unknown key", "weight_decay"],
+        ),
         ("  rounds: 10\n", "", ["grid.rounds is missing"]),
         ("seed: 0", "seed: 0\nseed: 1", ["'seed' is given twice", "line 3"]),
         ("seed: 0", "seed: 0\n3: 4", ["3", "should be strings"]),
@@ -128,6 +150,9 @@ def test_accepted(tmp_path: Path, old: str, new: str) -> None:
         ("by: validation", "by: train", ["select.by = 'train'", "'validation' or 'test'"]),
         ("  baseline:", "  basline:", ["grid.basline is an unknown model", ", ".join(models.names())]),
         ("grid:", "grid: {rounds: 1}\nx:", ["grid = ", "at least one model of", ", ".join(models.names())]),
+        ("batch_norm: [before, after]", "batch_norm: [never]", ["ablations.batch_norm[0] = 'never'"]),
+        ("models: [baseline", "models: [lenet", ["ablations.models[0] = 'lenet'", ", ".join(models.names())]),
+        ("    deeper: ", "    deepest: ", ["more_data.configurations.deepest", ", ".join(models.names())]),
         # lists
         ("[25, 50, 100, 150]", "[]", ["grid.baseline.epochs = [] should have at least 1 item"]),
         ("[25, 50, 100, 150]", "[5, 7, 5]", ["grid.baseline.epochs = [5, 7, 5]", "each value once, not 5 twice"]),
@@ -144,7 +169,13 @@ def test_accepted(tmp_path: Path, old: str, new: str) -> None:
         ("[25, 50, 100]", "[999]", ["grid.baseline.batch_size = 999", "last batch of 1", "BatchNorm"]),
         ("[25, 50, 100]", "[1]", ["grid.baseline.batch_size = 1 ", "last batch of 1", "BatchNorm"]),
         ("n_train: 1000", "n_train: 1", ["grid.baseline.batch_size = 25 should be at most", "n_train = 1;"]),
-        ("n_train: 1000", "n_train: 1001", ["grid.baseline.batch_size = 25 ", "n_train = 1001", "and 4 more"]),
+        ("n_train: 1000", "n_train: 1001", ["grid.baseline.batch_size = 25 ", "n_train = 1001", "and 8 more"]),
+        ("models: [baseline", "models: [deeper", ["ablations.models: deeper should be a model of the grid; allowed"]),
+        ("deeper: siamese_aux", "deeper: deeper", ["configurations.deeper = deeper should be a model of the grid"]),
+        ("rounds: 10               #", "rounds: 16 #", ["ablations.rounds = 16 should be at most final.rounds = 15"]),
+        ("n_test: 5000", "n_test: 5001", ["more_data.n_test = 5001 should be at most 5000"]),
+        ("{250: 100", "{29501: 1", ["more_data.epochs: 29501 pairs should be at most 29500"]),
+        ("{250: 100", "{60: 1", ["grid.siamese.batch_size = 100 should be at most more_data.epochs: 60 pairs"]),
         # not YAML, or more than plain YAML
         ("seed: 0", "seed: [1", ["not valid YAML", "line"]),
         ("seed: 0", "seed: " + "[" * 20000, ["not valid YAML"]),

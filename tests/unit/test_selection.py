@@ -1,4 +1,4 @@
-"""Selection, the statistics and the steps that collect tables."""
+"""Selection and the steps that collect tables."""
 
 import json
 import runpy
@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from digitpairs import errors, selection, statistics, tables
+from digitpairs import errors, selection, tables
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 HEADER = "round,train_loss,train_error,validation_error,test_error\n"
@@ -111,33 +110,6 @@ def test_the_order_of_rows_does_not_matter(data: st.DataObject) -> None:
     for by in selection.RULES:
         expected = tables.to_json(selection.select(table, by))
         assert tables.to_json(selection.select(table.iloc[order], by)) == expected
-
-
-@given(st.lists(st.floats(0, 1), min_size=2, max_size=20), st.lists(st.floats(0, 1), min_size=2, max_size=20))
-def test_intervals_agree_with_scipy(first: list[float], second: list[float]) -> None:
-    a, b = statistics.summarise([*first, float("nan")]), statistics.summarise(second)
-    assert (a.n, a.diverged) == (len(first), 1)
-    if min(a.std, b.std) > 1e-9:  # scipy returns NaN for equal rounds
-        low, high = scipy.stats.t.interval(0.95, a.n - 1, a.mean, a.std / a.n**0.5)
-        assert a.interval == pytest.approx((low, high))
-        welch = scipy.stats.ttest_ind(second, first, equal_var=False).confidence_interval(0.95)
-        assert statistics.difference_interval(a, b) == pytest.approx((welch.low, welch.high))
-
-
-def test_prediction_interval_covers_one_more_round() -> None:
-    rng = np.random.default_rng(0)
-    samples = rng.normal(size=(4000, 16))
-    ranges = [statistics.summarise(sample[:15]).prediction for sample in samples]
-    covered = np.mean([low <= x <= high for (low, high), x in zip(ranges, samples[:, 15], strict=True)])
-    assert 0.94 <= covered <= 0.96
-
-
-def test_summary_of_too_few_rounds() -> None:
-    nan = float("nan")
-    assert str(statistics.summarise([0.25, nan])) == "0.2500 (n = 1, 1 diverged)"
-    assert str(statistics.summarise([nan])) == "(n = 0, 1 diverged)"
-    one = statistics.summarise([0.25])
-    assert np.isnan([one.std, *one.interval, *statistics.difference_interval(one, one)]).all()
 
 
 def write_cell(folder: Path, learning_rate: str, epochs: int, rows: str, header: str = HEADER) -> None:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import yaml
 
 ROOT = Path(__file__).parents[2]
+UNVERSIONED = re.compile("results/final/resampled.*/rounds.safetensors")
 
 
 class Ran(NamedTuple):
@@ -93,10 +94,13 @@ class Study:
         return clone
 
     def contents(self) -> dict[str, bytes]:
-        """Return all that the workflow made, by path."""
+        """Return what the workflow made and DVC or Git versions, by path, without what the page says of this run."""
         folders = (self.path / name for name in ("data", "results", "reports"))
         files = (path for folder in folders for path in folder.rglob("*") if path.is_file())
-        return {str(path.relative_to(self.path)): path.read_bytes() for path in files}
+        contents = {str(path.relative_to(self.path)): path.read_bytes() for path in files}
+        page = contents.get("reports/report.html", b"")
+        contents["reports/report.html"] = re.sub(rb'<section id="provenance".*?</section>', b"", page, flags=re.S)
+        return {path: content for path, content in contents.items() if not UNVERSIONED.fullmatch(path)}
 
 
 def parse(output: str) -> Ran:

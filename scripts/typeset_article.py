@@ -1,0 +1,36 @@
+"""Typeset the study as a two-column article in the manner of the paper."""
+
+import argparse
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from digitpairs import article, errors
+from digitpairs.files import write_atomically
+from digitpairs.params import Params
+
+RESULTS = ("statistics", "claims", "selection", "metrics")
+
+
+def main() -> None:
+    """Parse arguments, typeset, write the article."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--statistics", type=Path, required=True, help="json: intervals and tests")
+    parser.add_argument("--claims", type=Path, required=True, help="json: verdicts on the paper's claims")
+    parser.add_argument("--selection", type=Path, required=True, help="json: the chosen configurations")
+    parser.add_argument("--grid", type=Path, required=True, help="csv: one row a cell and round")
+    parser.add_argument("--metrics", type=Path, required=True, help="json: the headline numbers")
+    parser.add_argument(
+        "--params", type=Params.model_validate_json, required=True, help="json: the study's params.yaml"
+    )
+    parser.add_argument("--figures", nargs="+", type=Path, required=True, help="the figures, .svg, that exist")
+    parser.add_argument("--output", type=Path, required=True, help="file: .pdf")
+    args = parser.parse_args()
+    results = {name: json.loads(getattr(args, name).read_text(encoding="utf-8")) for name in RESULTS}
+    figures = {path.stem: path.read_bytes() for path in args.figures}
+    write_atomically(args.output, article.typeset(results, pd.read_csv(args.grid), args.params, figures))
+
+
+if __name__ == "__main__":
+    errors.run(main)

@@ -1,0 +1,77 @@
+"""The article: the workflow's results, typeset by Typst from the template `article.typ`.
+
+Typst reads the results itself; here they are only put where the template finds them. Nothing else is there to be read:
+no file of the system, no font but those that Typst brings, no package.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, cast
+
+import pandas as pd
+import typst
+
+from digitpairs import paper, selection
+from digitpairs.errors import StudyError
+from digitpairs.params import Params
+from digitpairs.statistics import LEVEL
+
+TEMPLATE = Path(__file__).with_name("article.typ")
+
+
+PAGES = 6
+DISPENSABLE = ("grid_", "learning_curves")  # beginnings of figures' names, in the order in which they make room
+
+
+def typeset(results: Mapping[str, Any], grid: pd.DataFrame, params: Params, figures: Mapping[str, bytes]) -> bytes:
+    """Return the article as PDF, the same bytes for the same input.
+
+    `results` holds what statistics.json, claims.json, selection.json and metrics.json do, by the files' stems;
+    `figures` is {name: SVG}, of which the article takes those that it has a place for. Where it would fill more than
+    `PAGES` pages, it goes without those that say the least.
+
+    Raises `StudyError` where Typst refuses the input, such as a figure that is no SVG.
+    """
+    published = {model: result._asdict() for model, result in paper.RESULTS.items()}
+    files = {
+        **results,
+        "params": _plain(params),
+        "cells": selection.cells(grid).astype(object).where(lambda table: table.notna(), None).to_dict("records"),
+        "paper": {"rounds": paper.ROUNDS, "results": published, "level": LEVEL},
+    }
+    shown = {name: f"{name}.svg" for name in figures}
+    with TemporaryDirectory() as folder:
+        root = Path(folder)
+        main = root / TEMPLATE.name
+        main.write_bytes(TEMPLATE.read_bytes())
+        for name, image in figures.items():
+            (root / shown[name]).write_bytes(image)
+        for name, content in files.items():
+            (root / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
+        for beginning in (*DISPENSABLE, None):
+            (root / "figures.json").write_text(json.dumps(shown), encoding="utf-8")
+            article, pages = _compile(main)
+            if pages <= PAGES or beginning is None:
+                return article
+            shown = {name: file for name, file in shown.items() if not name.startswith(beginning)}
+    raise AssertionError
+
+
+def _compile(main: Path) -> tuple[bytes, int]:
+    """Compile a document that tells its number of pages; as PDF/UA, which screen readers can read."""
+    compiler = typst.Compiler(main, root=main.parent, ignore_system_fonts=True)
+    try:
+        article = compiler.compile(format="pdf", pdf_standards="ua-1")
+        pages = json.loads(compiler.query("<pages>", field="value", one=True))
+    except typst.TypstError as error:
+        raise StudyError(f"article: {error.message}") from error
+    return cast(bytes, article), int(pages)
+
+
+def _plain(params: Params) -> dict[str, Any]:
+    """Return params.yaml's content with every default, the grid's models beside its rounds."""
+    return params.model_dump() | {
+        "grid": {"rounds": params.grid.rounds} | {m: grid.model_dump() for m, grid in params.grid.models.items()}
+    }

@@ -1,0 +1,321 @@
+"""The report in headless Chromium: it is drawn, answers to the keyboard, can be read by everyone, and loads nothing."""
+
+import json
+import os
+import re
+import runpy
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
+from playwright.sync_api import Browser, BrowserContext, Dialog, Locator, Page, Route, sync_playwright
+
+from digitpairs import claims, selection, statistics, tables
+
+ROOT = Path(__file__).parents[2]
+EVIL = "z<img src=x onerror=alert(1)>'\""  # a model's name that is a program in HTML
+MEANS = {"baseline": 0.18, "siamese": 0.1, "siamese_aux": 0.03, "twobranch": 0.15, "twobranch_aux": 0.05, EVIL: 0.2}
+MODELS = list(MEANS)
+TRAIN = {"batch_norm": "before", "weight_decay": 0.0, "auxiliary_weight": 1.0}
+CHARTS = {
+    "effects",
+    "means",
+    "rounds",
+    "factors",
+    "grid",
+    "optimism",
+    "train_loss",
+    "validation_error",
+    "confusions",
+    "ablations",
+    "more_data",
+}
+PHONE = {"width": 390, "height": 844}
+FIRST_CHART = 2000  # milliseconds after the page was asked for
+
+
+def rounds(mean: float, n: int, seed: int) -> pd.DataFrame:
+    error = np.clip(np.random.default_rng(seed).normal(mean, 0.1 * mean, n), 0.001, 1).round(3)
+    loss = {"train_loss": error / 10, "train_error": error / 20}
+    return pd.DataFrame({"round": np.arange(1, n + 1), **loss, "validation_error": error, "test_error": 1.1 * error})
+
+
+def final(protocol: str, model: str) -> pd.DataFrame:
+    table = rounds(MEANS[model], 5, seed=len(protocol) + MODELS.index(model))
+    if model == EVIL and protocol == "resampled":
+        table.loc[2, table.columns[1:]] = np.nan  # a diverged round
+    return table
+
+
+def write_report(folder: Path) -> Path:
+    """Write a small study's files, and its report from them as the workflow does."""
+    study = {p: {m: final(p, m) for m in MODELS} for p in ("fixed", "resampled", "resampled_by_test")}
+    curves = {
+        model: pd.concat(
+            table.assign(epoch=epoch, train_loss=table["train_loss"] / epoch)[
+                ["round", "epoch", "train_loss", "validation_error"]
+            ]
+            for epoch in range(1, 9)
+        )
+        for model, table in study["fixed"].items()
+    }
+    grid = pd.concat(
+        rounds(MEANS[model] * factor, 3, seed=batch + epochs).assign(
+            model=model, batch_size=batch, learning_rate=rate, epochs=epochs
+        )
+        for model in MODELS
+        for epochs in (25, 50, 100)
+        for batch in (50, 100)
+        for rate, factor in ((0.001, 1.3), (0.01, 1.1), (0.1, 1.2))
+    )
+    at = (grid[["model", "epochs", "learning_rate", "round"]] == ["siamese", 25, 0.1, 1]).all(axis=1)
+    grid.loc[at, ["train_loss", "train_error", "validation_error", "test_error"]] = np.nan
+    ablations = pd.concat(
+        rounds(MEANS[model] * factor, 4, seed=place).assign(parameter=parameter, value=value, model=model)
+        for parameter, values in {
+            "batch_norm": {"before": 1.0, "after": 1.3},
+            "weight_decay": {"0.0": 1.0, "0.001": 1.1},
+        }.items()
+        for place, (value, factor) in enumerate(values.items())
+        for model in ("baseline", "siamese_aux")
+    )
+    more_data = pd.concat(
+        rounds(10 / size, 3, seed=size).assign(model=model, n_train=size, epochs=2)
+        for model in ("baseline", "deeper")
+        for size in (100, 400, 1600)
+    )
+    rng = np.random.default_rng(0)
+    digits = rng.integers(0, 10, (60, 2))
+    mistakes = pd.concat(
+        pd.DataFrame({"model": model, "pair": range(60), "first": digits[:, 0], "second": digits[:, 1]}).assign(
+            wrong=rng.binomial(5, min(1, 2 * MEANS[model]), 60), rounds=5
+        )
+        for model in MODELS
+    )
+    chosen = selection.select(grid, "validation")
+    numbers = statistics.tabulate(study, grid, chosen, TRAIN, ablations, more_data)
+    counts = dict.fromkeys(MODELS, 1000)
+    found: Any = claims.examine(claims.Study(study, {"fixed": curves}, grid, chosen, counts, ablations))
+    texts = {"selection": json.dumps(chosen), "statistics": tables.to_json(numbers), "claims": tables.to_json(found)}
+    for name, text in texts.items():
+        (folder / f"{name}.json").write_text(text)
+    for name, table in {"grid": grid, "mistakes": mistakes, "ablations": ablations, "more_data": more_data}.items():
+        table.to_csv(folder / f"{name}.csv", index=False)
+    written: dict[str, list[Path]] = {"rounds": [], "curves": []}
+    for protocol, by_model in study.items():
+        for model, table in by_model.items():
+            path = folder / protocol / model
+            path.mkdir(parents=True)
+            table.to_csv(path / "rounds.csv", index=False)
+            written["rounds"].append(path / "rounds.csv")
+    for model, table in curves.items():
+        path = folder / "fixed" / model / "curves.csv"
+        table.to_csv(path, index=False)
+        written["curves"].append(path)
+    np.savez(folder / "pairs.npz", test_images=rng.integers(0, 1021, (60, 2, 14, 14), dtype=np.uint16))
+    svg = '<svg xmlns="http://www.w3.org/2000/svg" width="600" height="200"><circle cx="9" cy="9" r="9"/></svg>'
+    (folder / "figure_1.svg").write_text(svg)
+    data = {"source": "bundled", "n_train": 100, "n_validation": 50, "n_test": 60}
+    arguments: list[object] = [*written["rounds"], "--curves", *written["curves"], "--data", json.dumps(data)]
+    for option in ("grid.csv", "selection.json", "statistics.json", "claims.json", "mistakes.csv", "pairs.npz"):
+        arguments += [f"--{option.partition('.')[0]}", folder / option]
+    arguments += ["--ablations", folder / "ablations.csv", "--more-data", folder / "more_data.csv"]
+    arguments += ["--figures", folder / "figure_1.svg", "--records", folder / "records"]
+    arguments += ["--markdown", folder / "README.md", "--html", folder / "report.html"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["write_report.py", *map(str, arguments)])
+        runpy.run_path(str(ROOT / "scripts/write_report.py"), run_name="__main__")
+    return folder / "report.html"
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_report(tmp_path_factory.mktemp("report"))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if executable is None:
+        reason = "Chromium is not installed"
+        pytest.fail(reason) if os.getenv("CI") else pytest.skip(reason)
+    arguments = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=executable, args=arguments)
+        yield chromium
+        chromium.close()
+
+
+class Opened:
+    """A page that is drawn, with all that it said and asked for."""
+
+    def __init__(self, context: BrowserContext, report: Path):
+        self.said: list[str] = []
+        self.requests: list[str] = []
+        self.page: Page = context.new_page()
+        self.page.on("console", lambda message: self.said.append(f"{message.type}: {message.text}"))
+        self.page.on("pageerror", lambda error: self.said.append(f"exception: {error}"))
+        self.page.on("dialog", self.dismiss)
+        self.page.route("**/*", self.refuse)
+        self.url = report.as_uri()
+        self.page.goto(self.url)
+        self.page.wait_for_selector("html[data-ready]", timeout=60_000)
+
+    def dismiss(self, dialog: Dialog) -> None:
+        self.said.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
+    def refuse(self, route: Route) -> None:
+        self.requests.append(route.request.url)
+        if route.request.url == self.url:
+            route.continue_()
+        else:
+            route.abort()
+
+    def drawing(self, chart: str) -> str:
+        return self.page.locator(f"#chart-{chart} svg").inner_html()
+
+
+@pytest.fixture
+def opened(browser: Browser, report: Path) -> Iterator[Opened]:
+    context = browser.new_context(viewport={"width": 1100, "height": 900})
+    yield Opened(context, report)
+    context.close()
+
+
+def test_every_chart_is_drawn_and_nothing_is_loaded(opened: Opened) -> None:
+    assert opened.said == []
+    assert opened.requests == [opened.url]
+    figures = opened.page.locator("figure[data-chart]")
+    drawn = figures.evaluate_all("all => all.map(each => [each.dataset.chart, each.dataset.drawn])")
+    assert {name for name, at in drawn if at} == CHARTS
+    for name in CHARTS:
+        chart = opened.page.locator(f"#chart-{name}")
+        assert len(opened.page.locator(f"[role=img]:has(> #chart-{name})").get_attribute("aria-label") or "") > 60
+        assert chart.locator("svg g[class*='mark-'] path, svg g[class*='mark-'] line").count() > 5, name
+        assert "NaN" not in opened.drawing(name) and "undefined" not in opened.drawing(name), name
+    assert opened.page.evaluate("[...document.images].every(image => image.alt && image.naturalWidth > 0)")
+
+
+def test_the_file_is_small_and_the_first_chart_soon_there(browser: Browser, report: Path) -> None:
+    assert report.stat().st_size < 5e6
+    times = []
+    for _ in range(3):  # other work on the machine delays some
+        context = browser.new_context()
+        times.append(
+            int(Opened(context, report).page.locator("figure[data-chart]").first.get_attribute("data-drawn") or 0)
+        )
+        context.close()
+    assert 0 < min(times) < FIRST_CHART
+
+
+def choose_next(opened: Opened, chart: str, label: str) -> tuple[str, str]:
+    """Choose a select's next option by keyboard; return the drawing before and after."""
+    select = opened.page.locator(f"#inputs-{chart}").get_by_label(label)
+    before, value = opened.drawing(chart), select.input_value()
+    select.focus()
+    opened.page.keyboard.press("ArrowDown")
+    assert select.input_value() != value
+    opened.page.wait_for_function(
+        "([name, before]) => document.querySelector(`#chart-${name} svg`).innerHTML !== before", arg=[chart, before]
+    )
+    return before, opened.drawing(chart)
+
+
+def test_the_keyboard_changes_the_heat_map(opened: Opened) -> None:
+    numbers = opened.page.locator("#chart-grid g.mark-text.role-mark text")
+    before = [text for text in numbers.all_text_contents() if re.fullmatch(r"\d\.\d{3}", text)]
+    choose_next(opened, "grid", "Metric")
+    after = [text for text in numbers.all_text_contents() if re.fullmatch(r"\d\.\d{3}", text)]
+    assert len(before) == len(after) == 18  # one in each cell
+    assert before != after
+    choose_next(opened, "grid", "Model")
+    assert ">1/3<" in opened.drawing("grid")  # siamese: one of three rounds of a cell diverged
+    opened.page.locator("#inputs-grid").get_by_label("Model").focus()
+    opened.page.keyboard.press("Tab")
+    assert opened.page.evaluate("document.activeElement.name") == "grid_metric"
+    assert opened.said == []
+
+
+@pytest.mark.parametrize(
+    ("chart", "label"),
+    [
+        ("means", "Whiskers"),
+        ("rounds", "Protocol"),
+        ("factors", "Protocol"),
+        ("confusions", "Model"),
+        ("ablations", "Parameter"),
+    ],
+)
+def test_the_keyboard_changes_the_other_charts(opened: Opened, chart: str, label: str) -> None:
+    choose_next(opened, chart, label)
+    assert opened.said == []
+
+
+def tooltip(opened: Opened, mark: Locator) -> str:
+    mark.scroll_into_view_if_needed()
+    mark.hover(force=True)
+    shown = opened.page.locator("#vg-tooltip-element.visible")
+    shown.wait_for()
+    return shown.inner_text()
+
+
+def test_tooltips_name_rounds_and_n(opened: Opened) -> None:
+    cell = tooltip(opened, opened.page.locator("#chart-grid g.mark-rect path").first)
+    assert "Rounds" in cell and "n (rounds)" in cell and "baseline" in cell
+    assert len(re.findall(r"\b0\.\d+", cell.partition("Rounds")[2])) >= 3
+    point = tooltip(opened, opened.page.locator("#chart-rounds g.mark-symbol path").first)
+    assert "Test error" in point
+    bar = opened.page.locator("#chart-means g.mark-rect path").last  # of the model whose name is a program
+    assert EVIL in tooltip(opened, bar)
+    assert opened.said == []
+    assert opened.requests == [opened.url]
+
+
+def brightness(colour: str) -> float:
+    return sum(map(float, re.findall(r"[\d.]+", colour)[:3])) / 3
+
+
+def test_dark_mode_reaches_page_and_charts(opened: Opened) -> None:
+    looks = """() => {
+        const label = document.querySelector("#chart-rounds g.role-axis-label text");
+        return [getComputedStyle(document.body).backgroundColor, getComputedStyle(label).fill];
+    }"""
+    page, label = opened.page.evaluate(looks)
+    assert brightness(page) > 200 > 80 > brightness(label)
+    opened.page.emulate_media(color_scheme="dark")
+    page, label = opened.page.evaluate(looks)
+    assert brightness(page) < 60 < 180 < brightness(label)
+
+
+def test_a_phone_shows_it_without_scrolling_sideways(browser: Browser, report: Path) -> None:
+    context = browser.new_context(viewport={"width": PHONE["width"], "height": PHONE["height"]}, has_touch=True)
+    page = Opened(context, report).page
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    beyond = page.evaluate(
+        """width => [...document.querySelectorAll(".chart svg text")].filter(text => {
+            const box = text.getBoundingClientRect();
+            return box.width && (box.right > width + 1 || box.left < -1);
+        }).map(text => text.textContent)""",
+        PHONE["width"],
+    )
+    assert [text for text in beyond if "onerror" not in text] == []
+    context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1100, PHONE["width"]])
+def test_nothing_shuts_anyone_out(browser: Browser, report: Path, scheme: Any, width: int) -> None:
+    """Run axe-core with every fold open."""
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page = Opened(context, report).page
+    page.evaluate("document.querySelectorAll('details').forEach(fold => { fold.open = true; })")
+    found = Axe().run(page).response["violations"]
+    assert [(rule["id"], rule["impact"], rule["nodes"][0]["html"][:200]) for rule in found] == []
+    context.close()

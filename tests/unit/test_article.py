@@ -1,0 +1,224 @@
+"""The article: what it says follows from the results, and nothing in them is run as markup."""
+
+import io
+import json
+import re
+import runpy
+import sys
+from collections.abc import Mapping
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from pypdf import PdfReader
+
+from digitpairs import article, claims, paper, selection, statistics, tables
+from digitpairs.errors import StudyError
+from digitpairs.params import Params, load_params
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+MEANS = {"baseline": 0.18, "siamese": 0.11, "siamese_aux": 0.036, "twobranch": 0.15, "twobranch_aux": 0.06}
+TRAIN = {"weight_decay": 0.0, "auxiliary_weight": 1.0, "batch_norm": "before"}
+VALUES: dict[str, list[Any]] = {"epochs": [25, 50], "batch_size": [50], "learning_rate": [0.01, 0.1]}
+SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="%dpt" height="%dpt"><rect width="9" height="9"/></svg>'
+NAMES = ("figure_1", "figure_2", "figure_3", "figure_4", "learning_curves", "two_factors", "ablations", "more_data")
+
+
+class Study:
+    """A small study: its results as files hold them, with or without what goes beyond the paper."""
+
+    def __init__(self, means: Mapping[str, float] = MEANS, n: int = 5, beyond: bool = True):
+        models = list(means) if beyond else list(paper.RESULTS)
+        rng = np.random.default_rng(0)
+
+        def rounds(mean: float) -> pd.DataFrame:
+            table = pd.DataFrame({"round": range(1, n + 1), "train_loss": 0.1, "train_error": 0.0})
+            errors = mean + 0.002 * rng.normal(size=(2, n))
+            return table.assign(validation_error=errors[0], test_error=errors[1])
+
+        final = {protocol: {m: rounds(means[m]) for m in models} for protocol in ("fixed", "resampled")}
+        self.grid = pd.concat(
+            rounds(means[m] + 0.01 * (epochs < 50) + rate / 10).assign(
+                model=m, epochs=epochs, batch_size=50, learning_rate=rate
+            )
+            for m, epochs, rate in product(models, VALUES["epochs"], VALUES["learning_rate"])
+        )
+        choice = selection.select(self.grid, "validation")
+        ablations = pd.concat(
+            rounds(means[m] + change).assign(parameter="batch_norm", value=value, model=m)
+            for m, (value, change) in product(models, {"before": 0.0, "after": 0.02}.items())
+        )
+        more = pd.concat(
+            rounds(means[m] * size**-0.4).assign(model=m, n_train=250 * size) for m in models for size in (1, 4, 16)
+        )
+        parts = (ablations, more) if beyond else (None, None)
+        study = claims.Study(final, {}, self.grid, choice, dict.fromkeys(models, 1000), parts[0])
+        results = {
+            "statistics": statistics.tabulate(final, self.grid, choice, TRAIN, *parts),
+            "claims": claims.examine(study),
+            "selection": choice,
+            "metrics": {m: {"test_error": table["test_error"].mean()} for m, table in final["fixed"].items()},
+        }
+        self.results: dict[str, Any] = json.loads(tables.to_json(results))
+        self.settings: dict[str, Any] = {
+            "seed": 0,
+            "data": {"source": "bundled", "n_train": 1000, "n_validation": 500, "n_test": 1000},
+            "train": TRAIN,
+            "grid": {"rounds": n} | dict.fromkeys(models, VALUES),
+            "select": {"by": "validation"},
+            "final": {"rounds": n},
+        }
+        names = [*NAMES[: 8 if beyond else 5], *(f"grid_{model}" for model in models)]
+        self.figures: dict[str, bytes] = dict.fromkeys(names, SVG % (640, 360))
+
+    def params(self, folder: Path) -> Params:
+        file = folder / "params.yaml"
+        file.write_text(yaml.safe_dump(self.settings), encoding="utf-8")
+        return load_params(file)
+
+    def pdf(self, folder: Path) -> bytes:
+        return article.typeset(self.results, self.grid, self.params(folder), self.figures)
+
+    def text(self, folder: Path) -> str:
+        return read(self.pdf(folder))
+
+
+def read(pdf: bytes) -> str:
+    """Return the text, without hyphenation, line ends and the numbers of pages."""
+    reader = PdfReader(io.BytesIO(pdf))
+    assert 0 < len(reader.pages) <= article.PAGES
+    pages = [re.sub(r"\n\d+\s*$", "", page.extract_text()) for page in reader.pages]
+    return re.sub(r"\s+", " ", re.sub(r"[\u00ad\u2010-]\n", "", "\n".join(pages)))
+
+
+def test_the_article_says_what_the_results_do(tmp_path: Path) -> None:
+    study = Study(n=12)
+    text = study.text(tmp_path)
+    errors = study.results["statistics"]["errors"]
+    for model in MEANS:
+        summary = errors["fixed"][model]
+        assert f"{summary['estimate']:.4f} ± {summary['std']:.4f}" in text
+        assert f"{summary['low']:.4f} to {summary['high']:.4f}" in text
+    for result in paper.RESULTS.values():
+        assert f"{result.test_error:.4f} ± {result.test_error_std:.4f}" in text
+    for heading in ("Abstract", "Introduction", "Method", "Results", "Discussion", "References"):
+        assert heading.lower() in text.lower()
+    for number in range(1, 9):
+        assert f"Figure {number}." in text
+    for numeral in ("I", "II", "III", "IV", "V"):
+        assert f"Table {numeral}." in text
+    sharing = study.results["statistics"]["two_factors"]["resampled"]["sharing"]
+    assert f"sharing weights lowers the test error by {-sharing['estimate']:.4f}" in text
+    assert "All ten pairs of networks differ on new pairs at 5%" in text
+    assert "batch norm after instead of before for" in text
+    exponent = study.results["statistics"]["more_data"]["siamese"]["exponent"]["estimate"]
+    assert f"{exponent:.2f}" in text
+    assert "main conclusion holds" in text
+
+
+def test_without_what_goes_beyond_the_paper(tmp_path: Path) -> None:
+    text = Study(beyond=False).text(tmp_path)
+    assert "networks with separate branches are not part of this study" in text
+    assert "No training parameter was varied" in text
+    assert "not trained on more pairs" in text
+    assert "Hestness" not in text and "Figure 7." not in text
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "said"),
+    [
+        ("reproduced", "reproduced", "main conclusion holds"),
+        ("not reproduced", "reproduced", "does not hold here as it stands: claim 1 failed"),
+        ("cannot tell", "reproduced", "is not settled by these rounds"),
+    ],
+)
+def test_a_failed_claim_reads_as_failed(tmp_path: Path, first: str, second: str, said: str) -> None:
+    study = Study(beyond=False)
+    for claim in study.results["claims"]:
+        claim["verdict"] = "reproduced"
+    study.results["claims"][0]["verdict"], study.results["claims"][1]["verdict"] = first, second
+    text = study.text(tmp_path)
+    assert said in text
+    assert ("Not reproduced: claim 1." in text) == (first == "not reproduced")
+    assert ("nine are reproduced" in text) == (first != "reproduced")
+
+
+def test_errors_that_rise_read_as_risen(tmp_path: Path) -> None:
+    text = Study({**MEANS, "siamese": 0.2, "siamese_aux": 0.25}).text(tmp_path)
+    assert "No two networks can be told apart" in text  # of 2^5 flips of signs, none can be rare enough
+    assert "Sharing weights (baseline to siamese) raises the test error by" in text
+    assert "Adding auxiliary losses (siamese to siamese_aux) raises the test error by" in text
+    assert "main conclusion holds" not in text
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_few_rounds_can_be_typeset(tmp_path: Path, n: int) -> None:
+    text = Study(n=n).text(tmp_path)
+    assert ("cannot be judged from so few rounds" in text) == (n == 1)
+    assert "nan" not in text.lower().replace("nanda", "")
+
+
+def test_diverged_rounds_are_counted(tmp_path: Path) -> None:
+    study = Study()
+    study.results["statistics"]["errors"]["resampled"]["siamese"] |= {"n": 4, "diverged": 1}
+    study.grid.loc[(study.grid["model"] == "siamese") & (study.grid["epochs"] == 25), "train_loss"] = np.nan
+    text = study.text(tmp_path)
+    assert "(n = 4, 1 diverged)" in text
+    assert "Of 20 cells, 2 held a round whose loss was not finite" in text
+
+
+def test_strings_are_text(tmp_path: Path) -> None:
+    study = Study(beyond=False)
+    hostile = '#panic("run") $x^2$ *bold* <label> @paper \\ #sys.inputs ]'
+    study.results["claims"][0]["because"] = hostile
+    study.results["claims"][1]["claim"] = f"`{hostile}`"
+    study.results["statistics"]["methods"]["test"] = hostile
+    assert study.text(tmp_path).count(re.sub(r"\s+", " ", hostile)) >= 1
+    assert study.text(tmp_path).count('#panic("run")') == 3
+
+
+def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
+    first, second = Study(), Study()
+    second.figures = dict(reversed(second.figures.items()))
+    assert first.pdf(tmp_path) == second.pdf(tmp_path)
+    assert b"CreationDate" not in first.pdf(tmp_path)
+
+
+def test_figures_make_room(tmp_path: Path) -> None:
+    study = Study()
+    study.figures |= {name: SVG % (400, 560) for name in study.figures if name.startswith(("grid", "learning"))}
+    text = study.text(tmp_path)
+    assert "Mean validation error of each cell" not in text
+    assert "Figure 4." in text
+
+
+def test_a_figure_that_is_none_is_refused(tmp_path: Path) -> None:
+    study = Study(beyond=False)
+    study.figures["figure_3"] = b"no picture"
+    with pytest.raises(StudyError, match=r"^article: .+$"):
+        study.pdf(tmp_path)
+
+
+def test_the_script_writes_what_the_library_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = Study()
+    study.params(tmp_path)
+    study.grid.to_csv(tmp_path / "grid.csv", index=False)
+    for name, content in study.results.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
+    for name, image in study.figures.items():
+        (tmp_path / f"{name}.svg").write_bytes(image)
+    names = [*study.results, "grid", "params"]
+    files = {name: tmp_path / f"{name}.json" for name in names} | {
+        "grid": tmp_path / "grid.csv",
+        "params": tmp_path / "params.yaml",
+    }
+    inputs = [word for name, file in files.items() for word in (f"--{name}", str(file))]
+    pictures = ["--figures", *map(str, sorted(tmp_path.glob("*.svg")))]
+    script = SCRIPTS / "typeset_article.py"
+    monkeypatch.setattr(sys, "argv", [str(script), *inputs, *pictures, "--output", str(tmp_path / "report.pdf")])
+    runpy.run_path(str(script), run_name="__main__")
+    assert (tmp_path / "report.pdf").read_bytes() == study.pdf(tmp_path)

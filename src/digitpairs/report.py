@@ -166,8 +166,8 @@ def _minute(study: Study, errors: Mapping[str, Mapping[str, Summary]]) -> list[B
         )
         caption = (
             f"Change of the test error by each method, with its {P:g}% interval over rounds, beside the difference of "
-            f"the paper's means (n = {paper.ROUNDS} rounds, no interval given). A difference is told "
-            f"where that interval excludes zero and p, corrected for the number of comparisons, is below {1 - LEVEL:.2g}."
+            f"the paper's means (n = {paper.ROUNDS} rounds, no interval given). A difference is told where that interval "
+            f"excludes zero and p, corrected for the number of comparisons, is below {1 - LEVEL:.2g}."
         )
         blocks.append(Chart("effects", caption, f"{caption} {said}", charts.effects(rows)))
     return blocks
@@ -526,7 +526,7 @@ def _choice(study: Study, pictures: Mapping[str, Picture]) -> list[Block]:
     n = " or ".join(str(count) for count in sorted(table["n_rounds"].unique()))
     caption = (
         f"The grid: the mean over n = {n} rounds of each cell, for the model and the metric that you pick; a cell's "
-        f"rounds stand in its tooltip and in the table below. {frames}. A cell in which rounds diverged has no colour "
+        f"rounds stand in its tooltip and their test errors in the table below. {frames}. A cell in which rounds diverged has no colour "
         "and says how many did. Errors are fractions of pairs; dark is large."
     )
     header = [
@@ -550,22 +550,26 @@ def _choice(study: Study, pictures: Mapping[str, Picture]) -> list[Block]:
             charts.grid_heat_map(study.grid, selection),
             _existing(pictures, "grid_.+"),
         ),
-        Fold("All cells of the grid", [_cells(table)]),
+        Fold("All cells of the grid", [_cells(table, study.grid)]),
     ]
 
 
-def _cells(table: pd.DataFrame) -> Table:
+def _cells(table: pd.DataFrame, grid: pd.DataFrame) -> Table:
+    """Tabulate all cells, with each round's test error."""
+    of_cell = grid.sort_values("round").groupby(["model", *CONFIGURATION])["test_error"]
     rows = [
         [
             f"`{cell['model']}`",
             *(f"{cell[key]:g}" for key in CONFIGURATION),
             *(_mean_std(cell[f"{rule}_error"], cell[f"{rule}_error_std"]) for rule in RULES),
-            str(cell["n_rounds"]),
-            str(cell["diverged_rounds"]),
+            ", ".join(
+                "diverged" if isnan(error) else f"{error:.4g}"
+                for error in of_cell.get_group((cell["model"], *(cell[key] for key in CONFIGURATION)))
+            ),
         ]
         for cell in table.to_dict("records")
     ]
-    header = ["Model", "Epochs", "Batch size", "Learning rate", "Validation error", "Test error", "Rounds", "Diverged"]
+    header = ["Model", "Epochs", "Batch size", "Learning rate", "Validation error", "Test error", "Test error by round"]
     return Table(header, rows)
 
 

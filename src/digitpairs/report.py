@@ -166,8 +166,9 @@ def _minute(study: Study, errors: Mapping[str, Mapping[str, Summary]]) -> list[B
         )
         caption = (
             f"Change of the test error by each method, with its {P:g}% interval over rounds, beside the difference of "
-            f"the paper's means (n = {paper.ROUNDS} rounds, no interval given). A difference is told where that interval "
-            f"excludes zero and p, corrected for the number of comparisons, is below {1 - LEVEL:.2g}."
+            f"the paper's means (n = {paper.ROUNDS} rounds, no interval given). A difference is told where that "
+            "interval excludes zero and p, corrected for the number of comparisons, is below "
+            f"{1 - LEVEL:.2g}."
         )
         blocks.append(Chart("effects", caption, f"{caption} {said}", charts.effects(rows)))
     return blocks
@@ -526,8 +527,8 @@ def _choice(study: Study, pictures: Mapping[str, Picture]) -> list[Block]:
     n = " or ".join(str(count) for count in sorted(table["n_rounds"].unique()))
     caption = (
         f"The grid: the mean over n = {n} rounds of each cell, for the model and the metric that you pick; a cell's "
-        f"rounds stand in its tooltip and their test errors in the table below. {frames}. A cell in which rounds diverged has no colour "
-        "and says how many did. Errors are fractions of pairs; dark is large."
+        f"rounds stand in its tooltip and their test errors in the table below. {frames}. A cell in which rounds "
+        "diverged has no colour and says how many did. Errors are fractions of pairs; dark is large."
     )
     header = [
         "Model",

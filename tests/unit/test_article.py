@@ -205,18 +205,14 @@ def test_a_figure_that_is_none_is_refused(tmp_path: Path) -> None:
 
 def test_the_script_writes_what_the_library_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     study = Study()
-    study.params(tmp_path)
+    params = study.params(tmp_path).model_dump_json()
     study.grid.to_csv(tmp_path / "grid.csv", index=False)
     for name, content in study.results.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
     for name, image in study.figures.items():
         (tmp_path / f"{name}.svg").write_bytes(image)
-    names = [*study.results, "grid", "params"]
-    files = {name: tmp_path / f"{name}.json" for name in names} | {
-        "grid": tmp_path / "grid.csv",
-        "params": tmp_path / "params.yaml",
-    }
-    inputs = [word for name, file in files.items() for word in (f"--{name}", str(file))]
+    files = {name: tmp_path / f"{name}.json" for name in study.results} | {"grid": tmp_path / "grid.csv"}
+    inputs = [f"--params={params}", *(f"--{name}={file}" for name, file in files.items())]
     pictures = ["--figures", *map(str, sorted(tmp_path.glob("*.svg")))]
     script = SCRIPTS / "typeset_article.py"
     monkeypatch.setattr(sys, "argv", [str(script), *inputs, *pictures, "--output", str(tmp_path / "report.pdf")])

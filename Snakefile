@@ -578,7 +578,7 @@ rule article:
     log:
         "logs/article.log",
     params:
-        arguments=arguments(params=study.model_dump_json()),
+        arguments=arguments(params=json.dumps(study.model_dump(), sort_keys=True)),
         code=code("typeset_article.py", "src/digitpairs/article.typ"),
     shell:
         'python "$SCRIPTS"/typeset_article.py --statistics {input.statistics:q} --claims {input.claims:q}'

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from studies import reproducible
 
 ROOT = Path(__file__).parents[2]
 PARAMS = """\
@@ -66,7 +67,7 @@ def new_study(folder: Path) -> Path:
 
 def contents(study: Path) -> dict[str, bytes]:
     paths = (path for folder in ("data", "results", "reports") for path in (study / folder).rglob("*"))
-    return {str(path.relative_to(study)): path.read_bytes() for path in paths if path.is_file()}
+    return {str(path.relative_to(study)): reproducible(path) for path in paths if path.is_file()}
 
 
 def times(study: Path) -> dict[str, int]:
@@ -176,7 +177,7 @@ def test_a_diverged_cell_is_recorded_and_not_selected(finished: Path) -> None:
         ("rounds: 2\n", "rounds: -2\n", "grid.rounds = -2 should be greater than or equal to 1"),
         ("[20]", "[61]", "grid.baseline.batch_size = 61 should be at most data.n_train = 60"),
         ("[20]", "[59]", "grid.baseline.batch_size = 59 should not leave a last batch of 1"),
-        ("siamese_aux:", "resnet:", "grid.resnet is an unknown model; allowed are baseline, siamese, siamese_aux"),
+        ("siamese_aux:", "resnet:", "grid.resnet is an unknown model; allowed are baseline, "),
         ("bundled", "cifar", "data.source = 'cifar' should be 'bundled', 'mnist' or 'idx'"),
         ("bundled", "idx", "data.folder is missing"),
         ("before", "between", "train.batch_norm = 'between' should be 'before' or 'after'"),

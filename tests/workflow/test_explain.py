@@ -17,10 +17,10 @@ def test_which_value_changed_and_in_which_step(study: Study) -> None:
     said = explanation(study)
     assert "pairs: seed 4\n    its output is not there\n" in said
     assert "    parameter auxiliary_weight: 1.0 -> 0.5\n" in said.partition("cell: model siamese_aux;")[2]
-    assert said.count("    code digitpairs.models.siamese: ") == 3  # two cells and a figure
+    assert said.count("    code digitpairs.models.siamese: ") == 4  # two cells, a figure and the mistakes
     assert "heat_maps (3 jobs): model baseline, siamese, siamese_aux\n    code digitpairs.figures: " in said
     assert "baseline;" not in said
-    assert said.splitlines()[-1] == "    grid, select, final (6 jobs), metrics, report"
+    assert said.splitlines()[-1] == "    grid, select, final (6 jobs), examine, metrics, report"
 
 
 def test_nested_values_and_other_files(study: Study) -> None:

@@ -5,10 +5,12 @@ same content does not run.
 """
 
 import ast
+import contextlib
 import json
 import os
 import random
 import re
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -141,14 +143,19 @@ class Edited(Net):
 Net = Edited
 """
     study.edit("src/digitpairs/models/baseline.py", lambda text: text + edited)
-    ran = committed_elsewhere(study).snakemake()
-    assert ran.jobs == {cell("baseline"), cell("baseline", 4), "reports/figures/figure_1.svg"} | after_cells("baseline")
+    elsewhere = committed_elsewhere(study)
+    expected = {cell("baseline"), cell("baseline", 4), "reports/figures/figure_1.svg"} | after_cells("baseline")
+    ran = elsewhere.snakemake()
+    if not trained(selection(elsewhere)["baseline"])[1]:  # the two rules may agree now
+        expected -= {"results/final/resampled_by_test/baseline/rounds.csv"}
+    assert ran.jobs == expected
 
 
 def test_row_06_edit_of_what_training_imports_indirectly(study: Study) -> None:
     doubled = "[(2 * loss, error / 2) for loss, error in [old(*args, **options)]][0]"
     replace(study, "src/digitpairs/evaluation.py", "evaluate", doubled)
-    assert committed_elsewhere(study).snakemake().jobs == CELLS | after_cells(*MODELS)
+    # The networks stay what they were, and so do their answers.
+    assert committed_elsewhere(study).snakemake().jobs == CELLS | after_cells(*MODELS) - MISTAKES
 
 
 def test_row_06_edit_without_effect(study: Study) -> None:
@@ -351,12 +358,18 @@ def test_row_20_values_seen_before(study: Study) -> None:
 
     for weight in (0.25, 0.5):
         study.dvc("exp", "run", "--queue", "--set-param", f"train.auxiliary_weight={weight}", "--set-param", "seed=2")
-    study.dvc("queue", "start", "--jobs", "2")
-    deadline = time.monotonic() + 120
-    while re.search("Queued|Running", status := study.dvc("queue", "status").output):
-        assert time.monotonic() < deadline, status
-        time.sleep(1)
-    assert status.count("Success") == 2, status
+    # Not by a pipe: a worker would keep it open. Now and then one goes on waiting when all is done.
+    study.run("sh", "-c", "dvc queue start --jobs 2 > queue.log 2>&1 < /dev/null")
+    try:
+        deadline = time.monotonic() + 240
+        while re.search("Queued|Running", status := study.dvc("queue", "status").output):
+            assert time.monotonic() < deadline, status
+            time.sleep(1)
+        assert status.count("Success") == 2, status
+    finally:
+        for pid in study.path.glob(".dvc/tmp/exps/celery/*.pid"):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid.read_text()), signal.SIGKILL)
     assert {path: path.stat().st_mtime_ns for path in study.cells.iterdir()} == entries
 
 

@@ -46,7 +46,7 @@ os.environ.update(
 if study.more_data:
     MNIST = Path(study.more_data.folder or platformdirs.user_cache_dir("digitpairs/mnist"))
     MNIST_IS_HERE = len(list(MNIST.glob("*-idx[13]-ubyte*"))) >= 4
-    os.environ["MNIST"] = str(MNIST)
+    os.environ.update(MNIST=str(MNIST))
     if workflow.is_main_process and not MNIST_IS_HERE:
         logger.warning(f"more_data: not computed, the full MNIST is not in {MNIST} (`make mnist` fetches it)")
 
@@ -473,7 +473,7 @@ rule architecture:
         ),
         code=lambda wildcards: code("plot_architecture.py", module(ARCHITECTURES[wildcards.number])),
     shell:
-        'python "$SCRIPTS"/plot_architecture.py {params.arguments} --output {output:q}' " > {log:q} 2>&1"
+        'python "$SCRIPTS"/plot_architecture.py {params.arguments} --output {output:q} > {log:q} 2>&1'
 
 
 rule rounds:

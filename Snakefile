@@ -376,7 +376,7 @@ if study.more_data and MNIST_IS_HERE:
             ),
             code=code("make_pairs.py"),
         shell:
-            'python "$SCRIPTS"/make_pairs.py {params.arguments} --folder="$MNIST" --output {output:q} > {log:q} 2>&1'
+            'python "$SCRIPTS/make_pairs.py" {params.arguments} --folder="$MNIST" --output {output:q} > {log:q} 2>&1'
 
     rule larger_cell:
         input:

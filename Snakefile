@@ -58,9 +58,7 @@ CELLS = [f"results/grid/{CELL.format_map(cell)}/rounds.csv" for cell in cells(GR
 FINAL = "results/final/{protocol}/{model}/"
 FINAL_FILES = ["rounds.csv", "curves.csv", "rounds.safetensors"]
 FINAL_ROUNDS = expand(f"{FINAL}rounds.csv", protocol=PROTOCOLS, model=MODELS)
-FIXED_ROUNDS = expand("results/final/fixed/{model}/rounds.csv", model=MODELS)
-CURVES = expand("results/final/fixed/{model}/curves.csv", model=MODELS)
-WEIGHTS = expand("results/final/fixed/{model}/rounds.safetensors", model=MODELS)
+FIXED_ROUNDS, CURVES, WEIGHTS = (expand(f"{FINAL}{file}", protocol="fixed", model=MODELS) for file in FINAL_FILES)
 ABLATION = "results/ablations/{parameter}~{value}/{model}/rounds.csv"
 MORE_DATA = "results/more_data/{model}/n_train~{n_train}/rounds.csv"
 # Parts beyond the paper, which params.yaml may leave out. Where the full MNIST is not there, the table that was made of
@@ -164,7 +162,7 @@ def final_pairs(wildcards):
 def by_test_rounds(_):
     """Name the final rounds of the configurations that the paper's rule chooses, where the study chose another one."""
     different = [model for model in MODELS if chosen(model, "test") != chosen(model)]
-    return expand("results/final/resampled_by_test/{model}/rounds.csv", model=different)
+    return expand(f"{FINAL}rounds.csv", protocol="resampled_by_test", model=different)
 
 
 def ablation_training(wildcards):

@@ -45,8 +45,8 @@ def main() -> None:
     parser.add_argument("--claims", type=Path, required=True, help="json: verdicts on the paper's claims")
     parser.add_argument("--mistakes", type=Path, required=True, help="csv: one row a model and test pair")
     parser.add_argument("--pairs", type=Path, required=True, help="npz: the dataset of those test pairs")
-    parser.add_argument("--ablations", type=Path, nargs="*", help="csv, if any: rounds at other values of `train`")
-    parser.add_argument("--more-data", type=Path, nargs="*", help="csv, if any: rounds with more training pairs")
+    parser.add_argument("--ablations", type=Path, nargs="?", help="csv, if any: rounds at other values of `train`")
+    parser.add_argument("--more-data", type=Path, nargs="?", help="csv, if any: rounds with more training pairs")
     parser.add_argument("--figures", nargs="+", type=Path, required=True, help="the figures, .svg, all in one folder")
     parser.add_argument("--data", type=json.loads, required=True, help="json: the section `data` of params.yaml")
     parser.add_argument("--records", type=Path, required=True, help="folder: Snakemake's records of the steps' times")
@@ -65,8 +65,8 @@ def main() -> None:
         mistakes=pd.read_csv(args.mistakes),
         images=images,
         data=args.data,
-        ablations=pd.read_csv(args.ablations[0]) if args.ablations else None,
-        more_data=pd.read_csv(args.more_data[0]) if args.more_data else None,
+        ablations=pd.read_csv(args.ablations) if args.ablations else None,
+        more_data=pd.read_csv(args.more_data) if args.more_data else None,
     )
     figures = {path.stem: path.read_bytes() for path in args.figures}
     blocks = report.compose(study, figures, provenance(args.pairs, args.records))

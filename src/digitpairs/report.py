@@ -236,7 +236,8 @@ def _direction(row: Mapping[str, Any]) -> int:
 def _says(row: Mapping[str, Any], what: str, ends: str = "") -> str:
     """Say in which direction a change goes, if that is told."""
     estimate, low, high = (_number(row[name]) for name in ("estimate", "low", "high"))
-    rest = f"{_p(row)}, n = {row['n']} rounds"
+    p = _p(row)
+    rest = (f", p {p}" if p else "") + f", n = {row['n']} rounds"
     if isnan(low):
         return "cannot be judged from so few rounds"
     if _direction(row) < 0:
@@ -248,7 +249,7 @@ def _says(row: Mapping[str, Any], what: str, ends: str = "") -> str:
 
 def _p(row: Mapping[str, Any]) -> str:
     p = _number(row.get("p_holm"))
-    return "" if isnan(p) else ", p < 0.001" if p < 0.001 else f", p = {p:.3f}"
+    return "" if isnan(p) else "< 0.001" if p < 0.001 else f"= {p:.3f}"
 
 
 def _tally(found: Sequence[Mapping[str, Any]]) -> str:
@@ -460,7 +461,7 @@ def _two_factors(study: Study, pictures: Mapping[str, Picture]) -> list[Block]:
             EFFECTS[name].capitalize(),
             f"`{protocol}`",
             _estimate(row),
-            _p(row).removeprefix(", p ").removeprefix("= "),
+            _p(row).removeprefix("= "),
             str(row["n"]),
         ]
         for name in EFFECTS
@@ -503,15 +504,14 @@ def _choice(study: Study, pictures: Mapping[str, Picture]) -> list[Block]:
         if model in paper.RESULTS:
             chosen[charts.PAPER] = paper.RESULTS[model]._asdict()
         for label, configuration in chosen.items():
-            at = table[CONFIGURATION] == [configuration[key] for key in CONFIGURATION]
             errors = ["not in the grid", "", ""]
-            for cell in table[at.all(axis=1) & (table["model"] == model)].to_dict("records"):
+            for cell in statistics.cell(table, model, configuration).to_dict("records"):
                 errors = [_mean_std(cell[f"{rule}_error"], cell[f"{rule}_error_std"]) for rule in RULES]
                 errors.append(str(cell["n_rounds"] - cell["diverged_rounds"]))
             rows.append([f"`{model}`", label, *(f"{configuration[key]:g}" for key in CONFIGURATION), *errors])
     agree: dict[bool, list[str]] = {True: [], False: []}
-    for model, choice in selection.items():
-        agree[all(choice["validation"][key] == choice["test"][key] for key in CONFIGURATION)].append(f"`{model}`")
+    for model in selection:
+        agree[study.statistics["optimism"][model]["same_configuration"]].append(f"`{model}`")
     sentences = [
         f"The final rounds use the configurations chosen by {by} error; the paper's rule is the test error.",
         *(f"The two rules {'agree' if same else 'differ'} for {_listed(who)}." for same, who in agree.items() if who),
@@ -679,16 +679,12 @@ def _mistakes(study: Study) -> list[Block]:
     if mistakes.empty:
         return [Paragraph("Not computed: no final round has an answer to show.")]
     models = list(mistakes["model"].unique())
-    sums = mistakes.groupby(["model", "first", "second"], sort=False).agg(
-        pairs=("pair", "size"), wrong=("wrong", "sum"), answers=("rounds", "sum")
-    )
-    matrix = sums.assign(share=sums["wrong"] / sums["answers"]).reset_index().sort_values(["model", "first", "second"])
+    sums = _counts(mistakes, ["model", "first", "second"])
+    matrix = sums.assign(share=sums["wrong"] / sums["answers"]).reset_index()
     either = mistakes.assign(
         low=mistakes[["first", "second"]].min(axis=1), high=mistakes[["first", "second"]].max(axis=1)
     )
-    counts = either.groupby(["low", "high", "model"]).agg(
-        pairs=("pair", "size"), wrong=("wrong", "sum"), answers=("rounds", "sum")
-    )
+    counts = _counts(either, ["low", "high", "model"])
     share = (counts["wrong"] / counts["answers"]).unstack("model")[models]
     wrong = counts["wrong"].unstack("model")[models]
     mean = (
@@ -741,6 +737,11 @@ def _mistakes(study: Study) -> list[Block]:
     return [*blocks, Section("worst", album)]
 
 
+def _counts(mistakes: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """Count test pairs, wrong answers and answers of each group."""
+    return mistakes.groupby(by).agg(pairs=("pair", "size"), wrong=("wrong", "sum"), answers=("rounds", "sum"))
+
+
 def _worst(study: Study, mistakes: pd.DataFrame) -> list[tuple[bytes, str, str]]:
     """Return a model's worst pairs as images with captions."""
     ranked = mistakes[mistakes["wrong"] > 0].sort_values(["wrong", "pair"], ascending=[False, True])
@@ -780,7 +781,7 @@ def _ablations(study: Study, pictures: Mapping[str, Picture]) -> list[Block]:
             f"{_value(row['value'])} instead of {_value(row['reference'])}",
             f"`{row['model']}`",
             _estimate(row),
-            _p(row).removeprefix(", p ").removeprefix("= "),
+            _p(row).removeprefix("= "),
             str(row["n"]),
         ]
         for row in effects

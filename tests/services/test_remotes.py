@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import servers
 from servers import Service
-from studies import ROOT, Study, finish
+from studies import ROOT, Study
 
 PAGE = (ROOT / "docs/remotes.md").read_text(encoding="utf-8")
 
@@ -65,15 +65,6 @@ def damaged(objects: dict[str, bytes]) -> set[str]:
         for name, content in objects.items()
         if name.removesuffix(".dir") != hashlib.md5(content, usedforsecurity=False).hexdigest()
     }
-
-
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    """The study, finished, committed and pushed to the bundled remote."""
-    folder = tmp_path_factory.mktemp("finished")
-    study = Study(folder / "study", folder / "cells")
-    finish(study)
-    return study
 
 
 @pytest.fixture(scope="module")

@@ -1,19 +1,10 @@
-"""A tiny study that is finished, committed and pushed once per session; each test works in a fresh clone of it."""
+"""Each test works in a fresh clone of the finished study."""
 
 import shutil
 from pathlib import Path
 
 import pytest
-from studies import Study, finish
-
-
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    """The study, finished, committed and pushed."""
-    folder = tmp_path_factory.mktemp("finished")
-    study = Study(folder / "study", folder / "cells")
-    finish(study)
-    return study
+from studies import Study
 
 
 @pytest.fixture

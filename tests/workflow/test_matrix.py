@@ -38,8 +38,15 @@ CELLS = {cell("baseline"), cell("baseline", 4), cell("siamese"), cell("siamese_a
 
 def final(*models: str) -> set[str]:
     """Name the final rounds of some models; by test error, only baseline has another best configuration."""
-    rounds = {f"results/final/{protocol}/{model}/rounds.csv" for protocol in ("fixed", "resampled") for model in models}
-    return rounds | ({"results/final/resampled_by_test/baseline/rounds.csv"} if "baseline" in models else set())
+    return both_protocols(*models) | ({by_test("baseline")} if "baseline" in models else set())
+
+
+def both_protocols(*models: str) -> set[str]:
+    return {f"results/final/{protocol}/{model}/rounds.csv" for protocol in ("fixed", "resampled") for model in models}
+
+
+def by_test(model: str) -> str:
+    return f"results/final/resampled_by_test/{model}/rounds.csv"
 
 
 def heat_maps(*models: str) -> set[str]:
@@ -64,18 +71,17 @@ def after_selection(before: Any, after: Any) -> set[str]:
     for model in after:
         old, new = (trained(choices[model]) if model in choices else ({}, {}) for choices in (before, after))
         if new[0] != old[0]:
-            jobs |= {f"results/final/{protocol}/{model}/rounds.csv" for protocol in ("fixed", "resampled")}
-            jobs |= MISTAKES | ROUNDS
+            jobs |= both_protocols(model) | MISTAKES | ROUNDS
         if new[1] not in ({}, old[1]):
-            jobs |= {f"results/final/resampled_by_test/{model}/rounds.csv"}
+            jobs |= {by_test(model)}
     return jobs
 
 
 def trained(choice: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return a model's configuration, and that of the paper's rule if it is another one, else {}."""
     chosen = choice["chosen"]
-    by_test = {key: choice["test"][key] for key in chosen}
-    return chosen, by_test if by_test != chosen else {}
+    other = {key: choice["test"][key] for key in chosen}
+    return chosen, other if other != chosen else {}
 
 
 def replace(study: Study, file: str, name: str, new: str) -> None:
@@ -147,7 +153,7 @@ Net = Edited
     expected = {cell("baseline"), cell("baseline", 4), "reports/figures/figure_1.svg"} | after_cells("baseline")
     ran = elsewhere.snakemake()
     if not trained(selection(elsewhere)["baseline"])[1]:  # the two rules may agree now
-        expected -= {"results/final/resampled_by_test/baseline/rounds.csv"}
+        expected -= {by_test("baseline")}
     assert ran.jobs == expected
 
 
@@ -245,7 +251,7 @@ def test_row_13_selection_by_test_error(study: Study) -> None:
     changed = [model for model in MODELS if selection(study)[model]["chosen"] != before[model]["chosen"]]
     assert changed == ["baseline"]
     # What the test error chose was trained on new pairs already; now it is the study's choice, under another name.
-    finals = {f"results/final/{protocol}/baseline/rounds.csv" for protocol in ("fixed", "resampled")}
+    finals = both_protocols("baseline")
     assert ran.jobs == {"results/selection.json"} | finals | AFTER_FINAL | heat_maps(*MODELS)
     assert not {job for job in ran.trained if job.startswith("results/final/resampled/")}
 

@@ -47,6 +47,10 @@ explain: setup  ## why would what run, without running it: which parameter, modu
 	@snakemake --dry-run --quiet rules 2>&1 | awk '{output = output $$0 "\n"} /^Nothing to be done/ {print; said = 1} \
 		/^Why these steps/, /^$$/ {print; said = 1} END {if (!said) printf "%s", output; exit !said}'
 
+.PHONY: reproduce
+reproduce: setup  ## the committed study anew, from nothing, in a folder of its own, and compared: reports/reproduction.json
+	PYTHONPATH=src python scripts/reproduce.py
+
 .PHONY: experiments
 experiments: setup  ## the experiments side by side: test errors, and the parameters that differ
 	@python scripts/show_experiments.py

@@ -3,19 +3,18 @@
 import functools
 import hashlib
 import json
+import math
 import os
 import shlex
 import sys
 from pathlib import Path
-
-import platformdirs
 
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "src"))
 
 from snakemake.logging import logger
 
-from digitpairs import models, provenance, reruns
+from digitpairs import folders, models, provenance, reruns
 from digitpairs.cells import CELL, cells
 from digitpairs.errors import StudyError
 from digitpairs.params import load_params
@@ -26,7 +25,7 @@ except StudyError as error:
     sys.exit(f"error: {error}")  # a WorkflowError would add where it was raised
 
 # A cell is computed once per machine: an exported SNAKEMAKE_OUTPUT_CACHE may name a folder that a team shares.
-CACHE = os.environ.setdefault("SNAKEMAKE_OUTPUT_CACHE", platformdirs.user_cache_dir("digitpairs/cells"))
+CACHE = os.environ.setdefault("SNAKEMAKE_OUTPUT_CACHE", str(folders.CELLS))
 STATES = Path(CACHE, "states")
 STATES.mkdir(parents=True, exist_ok=True)
 reruns.install()
@@ -44,7 +43,7 @@ os.environ.update(
 
 # Where the full MNIST is looked for: the user's cache folder, or where params.yaml says.
 if study.more_data:
-    MNIST = Path(study.more_data.folder or platformdirs.user_cache_dir("digitpairs/mnist"))
+    MNIST = Path(study.more_data.folder or folders.MNIST)
     MNIST_IS_HERE = len(list(MNIST.glob("*-idx[13]-ubyte*"))) >= 4
     os.environ.update(MNIST=str(MNIST))
     if workflow.is_main_process and not MNIST_IS_HERE:
@@ -53,6 +52,7 @@ if study.more_data:
 MODELS = list(study.grid.models)
 GRID = {model: values.model_dump() for model, values in study.grid.models.items()}
 PROTOCOLS = ["fixed", "resampled"]
+N_PAIRS = study.data.n_train + study.data.n_validation + study.data.n_test
 PAIRS = expand("data/pairs/seed~{seed}.npz", seed=range(study.seed, study.seed + 1 + study.final.rounds))
 CELLS = [f"results/grid/{CELL.format_map(cell)}/rounds.csv" for cell in cells(GRID)]
 FINAL = "results/final/{protocol}/{model}/"
@@ -213,6 +213,56 @@ def more_data():
             yield MORE_DATA.format(**key), key | {"epochs": epochs}
 
 
+# How a rule trains rounds of one configuration from their start.
+TRAIN = (
+    'python "$SCRIPTS"/train.py --stream final {params.arguments} --pairs {input.pairs:q}'
+    " --output {output:q} > {log:q} 2>&1"
+)
+
+
+def minutes(epochs, batch_size, rounds, n_train=study.data.n_train):
+    """Limit a training run's time: three times what the slowest model took here, and five minutes to start.
+
+    A pair of a round took 0.17 ms, and a step, however small, 5 ms.
+    """
+    seconds = int(epochs) * n_train * (0.17e-3 * rounds + 5e-3 / int(batch_size))
+    return 5 + math.ceil(3 * seconds / 60)
+
+
+def chosen_minutes(model, rounds):
+    """Limit the time of final rounds, whatever configuration of the grid will be chosen."""
+    values = study.grid.models[model]
+    return minutes(max(values.epochs), min(values.batch_size), rounds)
+
+
+def megabytes(n_pairs):
+    """Limit a training run's memory, by the pairs of all its datasets.
+
+    It took 650 MB, half of them for Snakemake, and less than 30 for 1,000 pairs.
+    """
+    return 1000 + math.ceil(0.03 * n_pairs)
+
+
+# On a cluster, training is submitted, and again with higher limits if it fails. All else takes a minute: it runs where
+# Snakemake runs.
+localrules:
+    all,
+    pairs,
+    grid,
+    select,
+    ablations,
+    mistakes,
+    examine,
+    metrics,
+    architecture,
+    rounds,
+    curves,
+    heat_maps,
+    findings,
+    report,
+    article,
+
+
 wildcard_constraints:
     model="[a-z0-9_]+",
     seed="[0-9]+",
@@ -270,6 +320,11 @@ rule cell:
     cache: "omit-software"
     # Fewer epochs first, so that there is a state to continue from.
     priority: lambda wildcards: -int(wildcards.epochs)
+    resources:
+        mem_mb=lambda _, attempt: attempt * megabytes(N_PAIRS),
+        runtime=lambda wildcards, attempt: (
+            attempt * minutes(wildcards.epochs, wildcards.batch_size, study.grid.rounds)
+        ),
     params:
         arguments=cell_training,
         epochs=lambda wildcards: arguments(epochs=wildcards.epochs),
@@ -318,12 +373,14 @@ rule final:
     log:
         "logs/final/{protocol}/{model}.log",
     cache: "omit-software"
+    resources:
+        mem_mb=lambda _, attempt: attempt * megabytes(N_PAIRS * study.final.rounds),
+        runtime=lambda wildcards, attempt: attempt * chosen_minutes(wildcards.model, study.final.rounds),
     params:
         arguments=final_training,
         code=training_code,
     shell:
-        'python "$SCRIPTS"/train.py --stream final {params.arguments} --pairs {input.pairs:q}'
-        " --output {output:q} > {log:q} 2>&1"
+        TRAIN
 
 
 rule ablation:
@@ -334,12 +391,14 @@ rule ablation:
     log:
         "logs/ablations/{parameter}~{value}/{model}.log",
     cache: "omit-software"
+    resources:
+        mem_mb=lambda _, attempt: attempt * megabytes(N_PAIRS * study.ablations.rounds),
+        runtime=lambda wildcards, attempt: attempt * chosen_minutes(wildcards.model, study.ablations.rounds),
     params:
         arguments=ablation_training,
         code=training_code,
     shell:
-        'python "$SCRIPTS"/train.py --stream final {params.arguments} --pairs {input.pairs:q}'
-        " --output {output:q} > {log:q} 2>&1"
+        TRAIN
 
 
 rule ablations:
@@ -384,12 +443,14 @@ if study.more_data and MNIST_IS_HERE:
         log:
             "logs/more_data/{model}/n_train~{n_train}.log",
         cache: "omit-software"
+        resources:
+            mem_mb=lambda wildcards, attempt: attempt * megabytes(n_more_pairs(wildcards)),
+            runtime=lambda wildcards, attempt: attempt * more_data_minutes(wildcards),
         params:
             arguments=more_data_training,
             code=training_code,
         shell:
-            'python "$SCRIPTS"/train.py --stream final {params.arguments} --pairs {input.pairs:q}'
-            " --output {output:q} > {log:q} 2>&1"
+            TRAIN
 
     rule more_data:
         input:

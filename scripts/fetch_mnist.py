@@ -3,17 +3,15 @@
 import argparse
 from pathlib import Path
 
-import platformdirs
-
 from digitpairs import errors
 from digitpairs.data.mnist import download
+from digitpairs.folders import MNIST
 
 
 def main() -> None:
     """Parse arguments, fetch what is missing."""
     parser = argparse.ArgumentParser(description=__doc__)
-    default = Path(platformdirs.user_cache_dir("digitpairs")) / "mnist"
-    parser.add_argument("--folder", type=Path, default=default, help="default: %(default)s")
+    parser.add_argument("--folder", type=Path, default=MNIST, help="default: %(default)s")
     args = parser.parse_args()
     download(args.folder)
     print(f"MNIST is in {args.folder}")

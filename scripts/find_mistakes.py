@@ -26,10 +26,8 @@ def main() -> None:
     images = torch.from_numpy(test.images)
     parts = []
     for path in args.weights:
-        tensors, _ = checkpoints.load(path)
-        rounds = len(next(iter(tensors.values())))
         with torch.inference_mode():
-            logits = [checkpoints.load_model(path, round_)(images).logits for round_ in range(1, rounds + 1)]
+            logits = [net(images).logits for net in checkpoints.load_models(path)]
         answers = np.stack([of_round.argmax(-1).numpy() for of_round in logits if of_round.isfinite().all()])
         parts.append(
             pd.DataFrame(

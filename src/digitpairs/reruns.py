@@ -1,25 +1,36 @@
 """What Snakemake 9.27 lacks for exact reruns, added to its own classes; another version fails in tests/workflow.
 
 Its DAG decides before the first job starts, and runs whatever follows a job that runs; its reasons do not say which
-value changed. Its cache trusts each entry, and links to it, so that whoever writes to a result writes into the cache.
-After a SIGKILL its lock stays behind and stops the next run.
+value changed. Its records trust the files that they describe, and its cache trusts each entry, and links to it, so that
+whoever writes to a result writes into the cache. After a SIGKILL its lock stays behind and stops the next run, and its
+jobs go on.
 """
 
+import contextlib
 import fcntl
+import functools
+import glob
 import hashlib
+import json
 import shutil
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from snakemake import workflow
 from snakemake.caching.local import OutputFileCache
 from snakemake.dag import DAG
+from snakemake.exceptions import LockException
 from snakemake.jobs import Reason
 from snakemake.logging import logger
+from snakemake.persistence import MetadataRecord
+from snakemake.persistence.file import FilePersistence
 
 from digitpairs.explain import explain
 from digitpairs.files import write_atomically
+from digitpairs.orphans import no_orphans
 
 
 class _Reason(Reason):  # type: ignore[misc]
@@ -78,6 +89,102 @@ def _waits_for_checkpoint(job: Any) -> bool:
     return any(path.flags.get("checkpoint_target") for path in job.input)
 
 
+class _Persistence(FilePersistence):  # type: ignore[misc]
+    """Knows no damaged record and none of a damaged file; lets one Snakemake run, and nothing outlive it."""
+
+    def _write_record(self, key: str, record: MetadataRecord) -> None:
+        """Write the output's own checksum beside those of its input, and a checksum of the record itself."""
+        content = dict(record.items())
+        if Path(key).is_file():
+            content["input_checksums"] = {**content["input_checksums"], key: _checksum(Path(key))}
+        self._io_write(self._metadata_path, content | {"checksum": _checksum_of_record(content)}, key)
+
+    def _io_read(self, subject: str, id: str) -> dict[str, Any]:
+        """Read a record; one in which a single bit changed is none."""
+        try:
+            record: dict[str, Any] = super()._io_read(subject, id)
+        except UnicodeDecodeError:
+            record = {"damaged": True}
+        if subject != self._metadata_path or not record:
+            return record
+        if record.pop("checksum", None) != _checksum_of_record(record):
+            _warn(f"{self._record_path(subject, id)}: damaged; {id} is made again.")
+            return {}
+        return record
+
+    def has_metadata(self, job: Any) -> bool:
+        """Whether records tell what a job's output was made of, and that it still is what was made."""
+        return super().has_metadata(job) and all(self._intact(str(path)) for path in job.output)
+
+    def _intact(self, path: str) -> bool:
+        output = Path(path)
+        if not output.is_file():
+            return True  # Snakemake has its own reason for what is missing
+        status = output.stat()
+        intact = bool(
+            self._read_record(path).input_checksums.get(path)
+            == _checksum_at(output, status.st_ino, status.st_size, status.st_mtime_ns)
+        )
+        if not intact:
+            _warn(f"{path}: not as it was made, its content does not match its record; it is made again.")
+        return intact
+
+    def started(self, job: Any, external_jobid: str | None = None) -> None:
+        """Remove what `write_atomically` left beside a job's output when it was killed."""
+        super().started(job, external_jobid)
+        for path in map(Path, job.output):
+            for partial in path.parent.glob(f".{glob.escape(path.name)}.*"):
+                partial.unlink()
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Run alone in this folder, and let no job go on when this process ends, however it ends."""
+        with self._alone(), super().lock(), no_orphans():
+            yield
+
+    @contextmanager
+    def lock_warn_only(self) -> Iterator[None]:
+        """Say in a dry run whether a Snakemake runs here."""
+        with contextlib.suppress(LockException), self._alone():
+            pass
+        with super().lock_warn_only():
+            yield
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the system's own lock, which does not outlive a process, and remove the locks of those that were killed.
+
+        Raises `LockException` where another process holds it.
+        """
+        with (Path(self.path) / "running").open("w") as running:
+            try:
+                fcntl.flock(running, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise LockException from None
+            except OSError:
+                logger.debug("This file system has no such locks: Snakemake's own lock decides.")
+            else:
+                for lock in Path(self._lockdir).glob("*.lock"):
+                    lock.unlink()
+            yield
+
+
+@functools.cache
+def _warn(message: str) -> None:
+    """Say it once."""
+    logger.warning(message)
+
+
+def _checksum_of_record(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+@functools.cache
+def _checksum_at(path: Path, *_: int) -> str:
+    """Return a file's checksum; of one whose inode, size and time are as before, without reading it again."""
+    return _checksum(path)
+
+
 class _Cache(OutputFileCache):  # type: ignore[misc]
     """Keeps each entry's checksum beside it, hands out copies, and knows no damaged entry."""
 
@@ -92,7 +199,7 @@ class _Cache(OutputFileCache):  # type: ignore[misc]
         for _, entry in await self.get_outputfiles_and_cachefiles(job):
             if not (entry.exists() and _checksum_file(entry).exists()):
                 return False
-            if _checksum_file(entry).read_text() != _checksum(entry):
+            if _checksum_file(entry).read_bytes() != _checksum(entry).encode():
                 logger.warning(f"{entry}: damaged, its content does not match its checksum; it is made again.")
                 return False
         return True
@@ -118,26 +225,8 @@ def _checksum(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _drop_stale_locks() -> None:
-    """Remove the locks of a Snakemake that was killed: the system's own lock tells whether one still runs here."""
-    folder = Path(".snakemake")
-    folder.mkdir(exist_ok=True)
-    running = (folder / "running").open("w")
-    try:
-        fcntl.flock(running, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        running.close()
-        return
-    _held.append(running)
-    for lock in (folder / "locks").glob("*.lock"):
-        lock.unlink()
-
-
-_held: list[IO[str]] = []  # open, and so locked, until this process ends, however it ends
-
-
 def install() -> None:
     """Make this process's Snakemake use these; call it in the Snakefile."""
     workflow.DAG = _DAG
+    workflow.FilePersistence = _Persistence
     workflow.LocalOutputFileCache = _Cache
-    _drop_stale_locks()

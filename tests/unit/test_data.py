@@ -247,8 +247,8 @@ def test_only_what_is_not_intact_is_fetched(mirrors: str, tmp_path: Path) -> Non
 
 
 def test_without_folder_the_cache_is_used(mirrors: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    mnist.download(tmp_path / "digitpairs" / "mnist", [f"{mirrors}/good"])
+    monkeypatch.setattr(mnist, "MNIST", tmp_path)
+    mnist.download(tmp_path, [f"{mirrors}/good"])
     assert len(load_source("mnist", None).train.labels) == 100
 
 

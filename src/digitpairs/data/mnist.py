@@ -11,12 +11,11 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
-import platformdirs
-
 from digitpairs.data.digits import Pools
 from digitpairs.data.idx import load_idx, unzip
 from digitpairs.errors import StudyError
 from digitpairs.files import write_atomically
+from digitpairs.folders import MNIST
 
 MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist",
@@ -39,7 +38,7 @@ def load_mnist(folder: Path | None = None) -> Pools:
     Raises `StudyError` for a file that is missing, damaged or not MNIST's, and where no mirror delivers.
     """
     if folder is None:
-        folder = Path(platformdirs.user_cache_dir("digitpairs")) / "mnist"
+        folder = MNIST
         download(folder)
     return load_idx(folder, SHA256)
 

@@ -1,0 +1,76 @@
+"""Ends the jobs of a Snakemake that was killed.
+
+A signal that cannot be caught ends one process: the jobs that it started would go on, and write results of old params
+among those of the next run. So a small process watches: the pipe from Snakemake closes when that ends, and what is left
+of its jobs, told by a mark in their environment, is killed. Where DVC started Snakemake, that is killed with DVC.
+"""
+
+import os
+import select
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import psutil  # type: ignore[import-untyped]
+
+MARK = "SNAKEMAKE_RUN"
+POLL = 1.0  # seconds between two looks at whether DVC is there
+
+
+@contextmanager
+def no_orphans() -> Iterator[None]:
+    """Mark what this process starts; none of it outlives the process or the end of the block."""
+    mark = uuid.uuid4().hex
+    command = [sys.executable, "-P", __file__, mark, str(os.getpid())]  # -P: beside this file lies a statistics.py
+    # A session of its own: what is sent to Snakemake's process group does not reach it.
+    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True):  # noqa: S603
+        os.environ[MARK] = mark
+        try:
+            yield
+        finally:
+            del os.environ[MARK]
+
+
+def main() -> None:
+    """Wait until Snakemake, or the DVC that started it, is gone; kill what is left of both."""
+    mark, pid = sys.argv[1], int(sys.argv[2])
+    with suppress(psutil.NoSuchProcess):
+        snakemake = psutil.Process(pid)
+        dvc = started_by_dvc(snakemake)
+        while not select.select([sys.stdin], [], [], POLL if dvc else None)[0]:
+            if not alive(dvc):
+                snakemake.kill()
+    while left := [process for process in psutil.process_iter() if environment(process).get(MARK) == mark]:
+        for process in left:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(left, timeout=POLL)
+
+
+def started_by_dvc(snakemake: psutil.Process) -> psutil.Process | None:
+    """Return the DVC that runs Snakemake as a stage: its nearest ancestor without the stage's mark."""
+    if "DVC_STAGE" not in environment(snakemake):
+        return None
+    return next((parent for parent in snakemake.parents() if "DVC_STAGE" not in environment(parent)), None)
+
+
+def alive(process: psutil.Process | None) -> bool:
+    """Return whether a process runs; one that ended and that nobody asked about is still listed."""
+    try:
+        return process is None or (process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def environment(process: psutil.Process) -> dict[str, str]:
+    """Return a process's environment, empty for one that ended or is another user's."""
+    try:
+        return dict(process.environ())
+    except psutil.Error:
+        return {}
+
+
+if __name__ == "__main__":
+    main()

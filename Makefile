@@ -64,7 +64,7 @@ remote-gc: setup  ## drop from remote/ what the last commit does not need
 
 .PHONY: test
 test: .venv/requirements-dev.stamp  ## all tests
-	pytest
+	pytest --numprocesses auto
 
 # `snakemake --lint` cannot be told that here pip's lock file takes the place of conda and containers, so its findings
 # are filtered; what has neither a finding nor its congratulations is an error in the Snakefile.

@@ -1,4 +1,7 @@
-"""Measure what more rounds, more pairs and more cells cost: CPU seconds, peak memory, and the exponent of each."""
+"""Measure what more rounds, more pairs and more cells cost: seconds, peak memory, and the exponent of each; plot them.
+
+What more cells cost is what Snakemake and DVC cost: there, a script that trains nothing stands in for `train.py`.
+"""
 
 import argparse
 import json
@@ -8,11 +11,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import linear_regression
 from typing import Any
 
+import matplotlib.pyplot as plt
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -71,49 +75,87 @@ def train(folder: Path, rounds: int, n_train: int, mnist: Path | None) -> dict[s
     return measure([sys.executable, ROOT / "scripts" / "train.py", *spelled], folder)
 
 
-def dry_run(folder: Path, cells: int) -> dict[str, float]:
-    """Ask Snakemake what a study with so many cells of one model would run."""
-    study = folder / f"study-{cells}"
-    study.mkdir()
+INSTANT = """import sys
+open(sys.argv[-1], "w").write("round,train_loss,train_error,validation_error,test_error\\n1,0.5,0.2,0.2,0.2\\n")
+"""
+
+
+def workflow(folder: Path, cells: int) -> dict[str, dict[str, float]]:
+    """Measure commands on a study with so many cells of one model: before it ran, its run, and when nothing changed."""
+    project = folder / f"study-{cells}"
+    for name in ("profiles", "scripts", "src"):
+        shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copyfile(ROOT / "Snakefile", project / "Snakefile")
+    (project / "scripts" / "train.py").write_text(INSTANT, encoding="utf-8")
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     rates = [round(1e-4 * (i + 1), 6) for i in range(cells // 10)]
     baseline = {"epochs": [25, 50, 75, 100, 150], "batch_size": [25, 50], "learning_rate": rates}
-    params["grid"] = {"rounds": 10, "baseline": baseline}
-    (study / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
-    figures = measure([BIN / "snakemake", "--snakefile", ROOT / "Snakefile", "--dry-run", "--quiet"], study)
-    shutil.rmtree(study)
-    return figures
+    params |= {"grid": {"rounds": 10, "baseline": baseline}, "ablations": None, "more_data": None}
+    (project / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    measure([BIN / "dvc", "init", "--quiet", "--no-scm"], project)
+    table = ["results/grid.csv", "--quiet", "all"]
+    commands = {
+        "snakemake, dry run": ["snakemake", "--dry-run", *table],
+        "snakemake, cells that train nothing": ["snakemake", "--cores", "2", *table],
+        "snakemake, nothing to do": ["snakemake", "--cores", "2", *table],
+        "dvc add": ["dvc", "add", "--quiet", "results", ".snakemake/metadata"],
+        "dvc status": ["dvc", "status", "--quiet"],
+    }
+    measured = {title: measure([BIN / name, *arguments], project) for title, (name, *arguments) in commands.items()}
+    shutil.rmtree(project)
+    return measured
+
+
+def plot(results: dict[str, Any], path: Path) -> None:
+    """Draw seconds against size on logarithmic axes: what is trained on the left, the workflow on the right."""
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
+    for title, series in results.items():
+        training = title in ("rounds", "training pairs")
+        seconds = [point["cpu_seconds" if training else "wall_seconds"] for point in series["points"].values()]
+        axes[0 if training else 1].loglog(list(series["points"]), seconds, marker="o", label=title)
+    for axis, x, y in zip(axes, ("Rounds, or training pairs", "Cells"), ("CPU time (s)", "Wall time (s)"), strict=True):
+        axis.set(xlabel=x, ylabel=y)
+        axis.grid(alpha=0.3)
+        axis.legend(fontsize="small")
+    figure.savefig(path)
 
 
 def main() -> None:
     """Parse arguments, measure, print tables, write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mnist", type=Path, help="folder of the full MNIST, for more than 2,300 training pairs")
+    parser.add_argument("--rounds", type=int, nargs="*", default=[1, 3, 10, 30, 100])
+    parser.add_argument("--pairs", type=int, nargs="*", default=[250, 1000, 2000], help="of the bundled digits")
+    parser.add_argument("--mnist-pairs", type=int, nargs="*", default=[8000, 29500])
+    parser.add_argument("--cells", type=int, nargs="*", default=[100, 1000, 10000], help="multiples of 10")
     parser.add_argument("--output", type=Path, default=ROOT / "benchmarks" / "scaling.json")
     args = parser.parse_args()
     mnist = args.mnist.resolve() if args.mnist else None
-    sizes = [250, 1000, 2000] + ([8000, 29000] if mnist else [])
     results: dict[str, Any] = {}
+    print("| what grows | size | CPU s | wall s | peak memory, MB |\n| --- | --- | --- | --- | --- |")
+
+    def note(title: str, size: int, point: dict[str, float]) -> None:
+        results.setdefault(title, {"points": {}})["points"][size] = point
+        cpu, wall, memory = point["cpu_seconds"], point["wall_seconds"], point["peak_memory_bytes"] / 1e6
+        print(f"| {title} | {size:,} | {cpu:.1f} | {wall:.1f} | {memory:.0f} |", flush=True)
+
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         start_up = measure([sys.executable, "-c", "import torch, numpy"], folder)["cpu_seconds"]
-        series: list[tuple[str, list[int], Callable[[int], dict[str, float]], float]] = [
-            ("rounds", [1, 3, 10, 30, 100], lambda rounds: train(folder, rounds, 1000, mnist), start_up),
-            ("n_train", sizes, lambda n: train(folder, 10, n, mnist), start_up),
-            ("cells, dry run", [100, 1000, 10000], lambda cells: dry_run(folder, cells), 0.0),
-        ]
-        for title, values, function, base in series:
-            points = {}
-            for value in values:
-                points[value] = function(value)
-                print(
-                    f"{title:16} {value:6} {points[value]['cpu_seconds']:8.2f} CPU s"
-                    f" {points[value]['wall_seconds']:8.2f} s {points[value]['peak_memory_bytes'] / 1e6:8.0f} MB",
-                    flush=True,
-                )
-            results[title] = {"points": points, "exponent": exponent(points, base)}
-            print(f"{title:16} exponent {results[title]['exponent']:.2f}")
+        for rounds in args.rounds:
+            note("rounds", rounds, train(folder, rounds, 1000, mnist))
+        for n_train in args.pairs + (args.mnist_pairs if mnist else []):
+            note("training pairs", n_train, train(folder, 10, n_train, mnist))
+        for cells in args.cells:
+            for title, point in workflow(folder, cells).items():
+                note(title, cells, point)
+    for title, series in results.items():
+        base = start_up if title in ("rounds", "training pairs") else 0.0
+        if len(series["points"]) > 1:
+            series["exponent"] = exponent(series["points"], base)
+            print(f"{title}: CPU time grows with exponent {series['exponent']:.2f}")
     args.output.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    plot(results, args.output.with_suffix(".svg"))
 
 
 if __name__ == "__main__":

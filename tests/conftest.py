@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from filelock import FileLock
 from studies import Study, finish
 
 # As the study trains: results do not depend on how work is split. Read when torch is first imported.
@@ -10,9 +11,16 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    """The study, finished, committed and pushed to the bundled remote; tests leave it as it is and work in clones."""
-    folder = tmp_path_factory.mktemp("finished")
+def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Study:
+    """The study, finished, committed and pushed to the bundled remote; tests leave it as it is and work in clones.
+
+    Tests that run side by side share it: the first that needs it makes it, the others wait.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "finished"
     study = Study(folder / "study", folder / "cells")
-    finish(study)
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "made").exists():
+            finish(study)
+            (folder / "made").touch()
     return study

@@ -97,4 +97,15 @@ def _changes(old: Mapping[tuple[str, str], str], new: Mapping[tuple[str, str], s
     for kind, name in sorted(old.keys() | new.keys()):
         before, now = old.get((kind, name), "none"), new.get((kind, name), "none")
         if before != now:
-            yield f"{kind} {name}: {before} -> {now}"
+            yield f"{kind} {name}: {_difference(before, now)}"
+
+
+def _difference(before: str, now: str) -> str:
+    """Spell old and new value; of two tables, how many of their rows came and went."""
+    try:
+        old, new = (ast.literal_eval(value) for value in (before, now))
+    except (ValueError, SyntaxError):
+        return f"{before} -> {now}"
+    if not all(isinstance(rows, list) and any(isinstance(row, list) for row in rows) for rows in (old, new)):
+        return f"{before} -> {now}"
+    return f"{sum(row not in old for row in new)} rows more, {sum(row not in new for row in old)} rows less"

@@ -1,6 +1,13 @@
 """What `make explain` says, on real dry runs."""
 
+import json
+import shlex
+
+from snakemake.jobs import Reason
+from snakemake.persistence import ParamsChange
 from studies import Study
+
+from digitpairs.explain import explain
 
 
 def explanation(study: Study) -> str:
@@ -28,6 +35,15 @@ def test_nested_values_and_other_files(study: Study) -> None:
     said = explanation(study)
     assert "cell: model siamese; batch size 20; learning rate 0.02; epochs 2\n    its output is not there\n" in said
     assert "    parameter grid.siamese.learning_rate: [0.01] -> [0.01, 0.02]\n" in said
+
+
+def test_a_table_of_files_is_counted() -> None:
+    reason = Reason()
+    old, new = ([[f"{name}.csv", {"value": 1}] for name in names] for names in ("ab", "bcd"))
+    reason.params_changed = ParamsChange(
+        *({repr(shlex.join([f"--tables={json.dumps(table)}"]))} for table in (old, new))
+    )
+    assert explain([("ablations", {}, reason)]).endswith("    parameter tables: 2 rows more, 1 rows less")
 
 
 def test_a_clone_without_results_can_be_dry_run(unpulled: Study) -> None:

@@ -229,10 +229,19 @@ def minutes(epochs, batch_size, rounds, n_train=study.data.n_train):
     return 5 + math.ceil(3 * seconds / 60)
 
 
-def chosen_minutes(model, rounds):
-    """Limit the time of final rounds, whatever configuration of the grid will be chosen."""
+def longest(model):
+    """Name the configuration of a model's grid that trains longest: which one will be chosen is not known yet."""
     values = study.grid.models[model]
-    return minutes(max(values.epochs), min(values.batch_size), rounds)
+    return {"epochs": max(values.epochs), "batch_size": min(values.batch_size)}
+
+
+def more_data_minutes(wildcards):
+    """Limit the time of a training run on more pairs."""
+    n_train = int(wildcards.n_train)
+    configuration = longest(study.more_data.configurations[wildcards.model]) | {
+        "epochs": study.more_data.epochs[n_train]
+    }
+    return minutes(**configuration, rounds=study.more_data.rounds, n_train=n_train)
 
 
 def megabytes(n_pairs):
@@ -296,7 +305,8 @@ rule all:
 
 rule pairs:
     input:
-        sorted(Path(study.data.folder).glob("*-ubyte*")) if study.data.folder else [],
+        # Of a function, which may return any name: what stands here itself is searched for wildcards.
+        lambda _: sorted(Path(study.data.folder).glob("*-ubyte*")) if study.data.folder else [],
     output:
         update("data/pairs/seed~{seed}.npz"),  # kept if a mistake in `data` is noticed only now
     log:
@@ -375,7 +385,7 @@ rule final:
     cache: "omit-software"
     resources:
         mem_mb=lambda _, attempt: attempt * megabytes(N_PAIRS * study.final.rounds),
-        runtime=lambda wildcards, attempt: attempt * chosen_minutes(wildcards.model, study.final.rounds),
+        runtime=lambda wildcards, attempt: attempt * minutes(**longest(wildcards.model), rounds=study.final.rounds),
     params:
         arguments=final_training,
         code=training_code,
@@ -393,7 +403,7 @@ rule ablation:
     cache: "omit-software"
     resources:
         mem_mb=lambda _, attempt: attempt * megabytes(N_PAIRS * study.ablations.rounds),
-        runtime=lambda wildcards, attempt: attempt * chosen_minutes(wildcards.model, study.ablations.rounds),
+        runtime=lambda wildcards, attempt: attempt * minutes(**longest(wildcards.model), rounds=study.ablations.rounds),
     params:
         arguments=ablation_training,
         code=training_code,
@@ -416,6 +426,10 @@ rule ablations:
 
 
 if study.more_data and MNIST_IS_HERE:
+
+    localrules:
+        more_pairs,
+        more_data,
 
     # Neither versioned nor pushed: they hold most of MNIST. MNIST's content is known, so where it lies changes nothing.
     rule more_pairs:
@@ -444,7 +458,9 @@ if study.more_data and MNIST_IS_HERE:
             "logs/more_data/{model}/n_train~{n_train}.log",
         cache: "omit-software"
         resources:
-            mem_mb=lambda wildcards, attempt: attempt * megabytes(n_more_pairs(wildcards)),
+            mem_mb=lambda wildcards, attempt: (
+                attempt * megabytes(int(wildcards.n_train) + study.more_data.n_validation + study.more_data.n_test)
+            ),
             runtime=lambda wildcards, attempt: attempt * more_data_minutes(wildcards),
         params:
             arguments=more_data_training,

@@ -1,0 +1,134 @@
+"""docs/cluster.md, followed with a real Slurm; and what happens when a job or a node is lost."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from slurm import NODES, Cluster, slurm, wait
+from studies import ROOT, Study
+
+PROFILE = ("--profile", "profiles/slurm")
+GRID = "results/grid.csv"
+RUNNING = "--states=RUNNING"
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with slurm(tmp_path_factory.mktemp("slurm")) as running:
+        yield running
+
+
+def clone(finished: Study, cluster: Cluster, path: Path) -> Study:
+    """Clone what is committed, on a login node of the cluster where nothing has been computed yet."""
+    finished.git("clone", "--quiet", str(finished.path), str(path))
+    study = Study(path, path.with_name("cells"))
+    study.env |= cluster.environment | {"PIP_NO_INDEX": "1"}
+    return study
+
+
+@pytest.fixture
+def study(finished: Study, cluster: Cluster, tmp_path: Path) -> Study:
+    return clone(finished, cluster, tmp_path / "clone")
+
+
+@contextmanager
+def in_background(study: Study, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run Snakemake on the cluster until the end of the block, and then until it ends."""
+    with (study.path / "output").open("wb") as output:
+        command = ["snakemake", *PROFILE, *options]
+        with subprocess.Popen(command, cwd=study.path, env=study.env, stdout=output, stderr=output) as process:
+            try:
+                yield process
+            except BaseException:
+                process.kill()
+                raise
+
+
+def said(study: Study) -> str:
+    """Return what the Snakemake in the background has printed."""
+    return (study.path / "output").read_text(encoding="utf-8")
+
+
+def submissions(output: str) -> list[str]:
+    """Return the ids of the Slurm jobs that Snakemake started."""
+    return re.findall(r"has been submitted with SLURM jobid (\d+)", output)
+
+
+def limits(cluster: Cluster, ids: list[str]) -> dict[str, str]:
+    """Return the time and memory with which jobs completed, by the model of their cells."""
+    options = ("--noheader", "--states=COMPLETED", f"--jobs={','.join(ids)}", "--format=%k %l %m")
+    rows = (line.split(maxsplit=1) for line in cluster.run("squeue", *options).splitlines())
+    return {comment.removeprefix("rule_cells_").partition("_20_")[0]: rest for comment, rest in rows}
+
+
+def same_grid(study: Study, finished: Study) -> None:
+    """Compare the cells and their table with those that one machine made without a disturbance."""
+    mine, theirs = (
+        {path: content for path, content in made.contents().items() if path.startswith("results/grid")}
+        for made in (study, finished)
+    )
+    assert mine == theirs
+
+
+def test_the_study_is_byte_identical(finished: Study, cluster: Cluster, study: Study) -> None:
+    page = (ROOT / "docs/cluster.md").read_text(encoding="utf-8")
+    (section,) = re.findall(r"^## Slurm, step by step\n(.*?)(?=^## )", page, re.M | re.S)
+    commands = "\n".join(re.findall(r"^```sh\n(.*?)^```$", section, re.M | re.S))
+    assert "snakemake --profile profiles/slurm\n" in commands
+    output = study.run("sh", "-ec", commands.replace("/shared/digitpairs", str(study.path.parent))).output
+    assert study.contents() == finished.contents()
+    assert len(submissions(output)) == 3 + 7  # training runs of the grid, final rounds
+    log = study.path / "logs/grid/baseline/batch_size~20/learning_rate~0.01/epochs~4.log"
+    assert "continues after 2 epochs" in log.read_text(encoding="utf-8")
+    assert "Nothing to be done" in study.snakemake("--dry-run").output
+    assert "up to date" in study.dvc("status").output
+
+
+def test_jobs_that_fail_are_repeated_with_higher_limits(finished: Study, cluster: Cluster, study: Study) -> None:
+    memory = "cell:mem_mb=100 * attempt ** 4 if wildcards.model == 'siamese_aux' else 1012 * attempt"
+    with in_background(study, GRID, "--set-resources", memory) as snakemake:
+        cluster.run("scancel", cluster.wait_for_job("cells_baseline_"))
+        hanging = cluster.wait_for_job("cells_siamese_20", RUNNING)
+        wait(lambda: f"{hanging}.0\n" in cluster.run("squeue", "--steps", "--noheader", "--format=%i"))
+        cluster.run("scancel", "--signal=STOP", hanging)
+        cluster.run("scontrol", "update", f"JobId={hanging}", "EndTime=now")
+    assert snakemake.returncode == 0, said(study)
+    same_grid(study, finished)
+    for why in ("Error in group cells_baseline_", "DUE TO TIME LIMIT", "exceeded memory limit"):
+        assert why in said(study)
+    ids = submissions(said(study))
+    assert len(ids) == 2 * 3
+    second = {"baseline": "24:00 2024M", "siamese": "12:00 2024M", "siamese_aux": "12:00 1600M"}
+    assert limits(cluster, ids) == second
+
+
+def test_nodes_are_drained_and_lost(finished: Study, cluster: Cluster, study: Study) -> None:
+    drained, lost = NODES
+    with in_background(study, GRID) as snakemake:
+        cluster.wait_for_job("cells_", RUNNING, f"--nodelist={drained}")
+        cluster.run("scontrol", "update", f"NodeName={drained}", "State=DRAIN", "Reason=test")
+        job = cluster.wait_for_job("cells_", RUNNING, f"--nodelist={lost}")
+        cluster.stop(lost)
+        wait(lambda: job in cluster.jobs("--states=PENDING"))  # Slurm noticed
+        cluster.run("scontrol", "update", f"NodeName={drained}", "State=RESUME")
+    cluster.start(lost)
+    assert snakemake.returncode == 0, said(study)
+    same_grid(study, finished)
+    assert len(submissions(said(study))) == 3  # Slurm itself repeats the job
+    assert "Error" not in said(study)
+
+
+def test_a_failed_job_stops_the_study_and_the_next_call_continues(
+    finished: Study, cluster: Cluster, study: Study
+) -> None:
+    with in_background(study, GRID, "--retries", "0") as snakemake:
+        cluster.run("scancel", cluster.wait_for_job("cells_siamese_20", RUNNING))
+    assert snakemake.returncode == 1, said(study)
+    assert re.findall(r"Error in group (\S+)$", said(study), re.M) == ["cells_siamese_20_0.01"]
+    assert "CANCELLED AT" in said(study)
+    assert "Exiting because a job execution failed" in said(study)
+    assert len(submissions(study.run("snakemake", *PROFILE, GRID).output)) == 1
+    same_grid(study, finished)

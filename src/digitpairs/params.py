@@ -1,5 +1,6 @@
 """The schema of params.yaml. Light on purpose: the Snakefile imports it at every start."""
 
+import os
 import re
 import reprlib
 from collections import Counter
@@ -31,11 +32,24 @@ def _known_model(name: str) -> str:
     return name
 
 
+def _possible_folder(folder: str) -> str:
+    """Refuse what no system takes for a folder's name, and what would break a line of a log."""
+    if re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", folder):
+        raise PydanticCustomError("folder", "should be a path without control characters")
+    if max(len(part) for part in os.fsencode(folder).split(b"/")) > 255 or len(os.fsencode(folder)) > 4000:
+        raise PydanticCustomError("folder", "should be a path of at most 4000 bytes, 255 for each folder")
+    return folder
+
+
 Count = Annotated[int, Field(ge=1, lt=2**31)]
+Rounds = Annotated[int, Field(ge=1, le=10_000)]  # each final round has a file of pairs
 Weight = Annotated[float, Field(ge=0)]
 Rate = Annotated[float, Field(gt=0)]
 Model = Annotated[str, AfterValidator(_known_model)]
-MNIST_PAIRS = {"train": 30_000, "test": 5_000}  # two images each
+Folder = Annotated[str, Field(min_length=1), AfterValidator(_possible_folder)]
+BUNDLED_PAIRS = 2_500  # two images each
+MNIST_PAIRS = {"train": 30_000, "test": 5_000}
+MOST_CELLS = 1_000_000  # beyond what Snakemake plans in the memory of one machine
 
 
 class _Section(BaseModel):
@@ -46,7 +60,7 @@ class Data(_Section):
     """Where the digits come from and how many pairs are made of them."""
 
     source: Literal["bundled", "mnist", "idx"]
-    folder: Annotated[str, Field(min_length=1)] | None = None
+    folder: Folder | None = None
     n_train: Count
     n_validation: Count
     n_test: Count
@@ -75,7 +89,7 @@ class GridSearch(_Section):
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[Model, Grid] = Field(init=False)
 
-    rounds: Count
+    rounds: Rounds
 
     @property
     def models(self) -> dict[str, Grid]:
@@ -99,13 +113,13 @@ class Select(_Section):
 class Final(_Section):
     """The rounds of the chosen configurations (paper, IV)."""
 
-    rounds: Count
+    rounds: Rounds
 
 
 class Ablations(_Section):
     """Values of `train` to try one at a time, all else as chosen; the study's own value is the reference."""
 
-    rounds: Count
+    rounds: Rounds
     models: Annotated[list[Model], Field(min_length=1), AfterValidator(_each_once)]
     batch_norm: Annotated[list[Literal["before", "after"]], AfterValidator(_each_once)] = []
     weight_decay: Annotated[list[Weight], AfterValidator(_each_once)] = []
@@ -115,8 +129,8 @@ class Ablations(_Section):
 class MoreData(_Section):
     """Error against the number of training pairs, drawn from the full MNIST."""
 
-    folder: Annotated[str, Field(min_length=1)] | None = None
-    rounds: Count
+    folder: Folder | None = None
+    rounds: Rounds
     n_validation: Count
     n_test: Count
     epochs: Annotated[dict[Count, Count], Field(min_length=1)]  # by the number of training pairs
@@ -137,7 +151,10 @@ class Params(_Section):
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML that reads 1e-2 as a number, as YAML 1.2 does, and refuses a key that is given twice."""
+    """Safe YAML that reads numbers as YAML 1.2 does, and so as DVC does, and refuses a key that is given twice.
+
+    1e-2 is a number; what is one in YAML 1.1 alone, such as 010 (8) and 1:30 (90), is text, which no key allows.
+    """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
         seen = set()
@@ -149,9 +166,26 @@ class _Loader(yaml.SafeLoader):
                 seen.add(key.value)
         return super().construct_mapping(node, deep)
 
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Insert what merge keys (<<) refer to; each key once, or nested ones would multiply without end."""
+        super().flatten_mapping(node)
+        by_key = {key.value if isinstance(key, yaml.ScalarNode) else id(key): (key, value) for key, value in node.value}
+        node.value = list(by_key.values())
 
+
+INT, FLOAT = "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in (INT, FLOAT)]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(INT, re.compile(r"(?:[-+]?(?:0|[1-9][0-9]*)|0x[0-9a-fA-F]+)$"), list("-+0123456789"))
 _Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+    FLOAT,
+    re.compile(
+        r"(?:[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+]?[0-9]+[eE][-+]?[0-9]+"
+        r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
+    ),
+    list("-+.0123456789"),
 )
 
 
@@ -185,6 +219,12 @@ def _conflicts(params: Params) -> Iterator[str]:
         yield "data.folder is missing; data.source = 'idx' needs a folder of IDX files"
     if data.source == "bundled" and data.folder is not None:
         yield f"data.folder = {_shorten(data.folder)} is not allowed with data.source = 'bundled'"
+    yield from _pairs(data)
+    cells = sum(
+        len(grid.epochs) * len(grid.batch_size) * len(grid.learning_rate) for grid in params.grid.models.values()
+    )
+    if cells > MOST_CELLS:
+        yield f"grid has {cells} cells; allowed are at most {MOST_CELLS}"
     for model in params.grid.models:
         yield from _batches(params.grid.models[model], model, f"data.n_train = {data.n_train}", data.n_train)
     if params.ablations:
@@ -205,6 +245,20 @@ def _conflicts(params: Params) -> Iterator[str]:
             yield from _in_grid(params, f"more_data.configurations.{model} = {other}", other)
             for n in more.epochs if other in params.grid.models else []:
                 yield from _batches(params.grid.models[other], other, f"more_data.epochs: {n} pairs", n)
+
+
+def _pairs(data: Data) -> Iterator[str]:
+    """Yield which numbers of pairs a source with a known number of images does not have."""
+    pools: dict[tuple[str, ...], int] = {}
+    if data.source == "bundled":
+        pools = {("test", "validation", "train"): BUNDLED_PAIRS}
+    elif data.source == "mnist":
+        pools = {("test",): MNIST_PAIRS["test"], ("validation", "train"): MNIST_PAIRS["train"]}
+    for splits, most in pools.items():
+        asked = sum(getattr(data, f"n_{split}") for split in splits)
+        if asked > most:
+            keys = " + ".join(f"data.n_{split}" for split in splits)
+            yield f"{keys} = {asked} should be at most {most}: data.source = {data.source!r} has no more"
 
 
 def _batches(grid: Grid, model: str, pairs: str, n_train: int) -> Iterator[str]:

@@ -196,13 +196,7 @@ class _Cache(OutputFileCache):  # type: ignore[misc]
 
     async def exists(self, job: Any) -> bool:
         """Whether all of a job's output is there and intact."""
-        for _, entry in await self.get_outputfiles_and_cachefiles(job):
-            if not (entry.exists() and _checksum_file(entry).exists()):
-                return False
-            if _checksum_file(entry).read_bytes() != _checksum(entry).encode():
-                logger.warning(f"{entry}: damaged, its content does not match its checksum; it is made again.")
-                return False
-        return True
+        return all(intact(entry) for _, entry in await self.get_outputfiles_and_cachefiles(job))
 
     async def fetch(self, job: Any) -> None:
         """Copy a job's output from the cache."""
@@ -214,6 +208,16 @@ class _Cache(OutputFileCache):  # type: ignore[misc]
         """Copy instead."""
         logger.info(f"Copying output file {outputfile} from cache.")
         shutil.copyfile(path, outputfile)
+
+
+def intact(entry: Path) -> bool:
+    """Whether an entry of the cell cache is there and what was stored; say so if it is not what was stored."""
+    if not (entry.exists() and _checksum_file(entry).exists()):
+        return False
+    same = _checksum_file(entry).read_bytes() == _checksum(entry).encode()
+    if not same:
+        logger.warning(f"{entry}: damaged, its content does not match its checksum; it is made again.")
+    return same
 
 
 def _checksum_file(entry: Path) -> Path:

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from digitpairs.reproduction import without_provenance
+
 ROOT = Path(__file__).parents[2]
 UNVERSIONED = re.compile("results/final/resampled.*/rounds.safetensors")
 
@@ -97,17 +99,10 @@ class Study:
         """Return what the workflow made and DVC or Git versions, by path, without what the page says of this run."""
         folders = (self.path / name for name in ("data", "results", "reports"))
         files = (path for folder in folders for path in folder.rglob("*") if path.is_file())
-        contents = {str(path.relative_to(self.path)): reproducible(path) for path in files}
+        contents = {
+            str(path.relative_to(self.path)): without_provenance(path.name, path.read_bytes()) for path in files
+        }
         return {path: content for path, content in contents.items() if not UNVERSIONED.fullmatch(path)}
-
-
-def reproducible(path: Path) -> bytes:
-    """Return a file's content, without what the report says of the run that made it: revision, machine and time."""
-    content = path.read_bytes()
-    if path.name == "report.html":
-        content, sections = re.subn(rb'<section id="provenance".*?</section>', b"", content, flags=re.S)
-        assert sections == 1
-    return content
 
 
 def parse(output: str) -> Ran:

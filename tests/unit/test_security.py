@@ -1,0 +1,119 @@
+"""What hostile input cannot do, beyond what the tests of each part show: docs/reliability.md lists them all."""
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from studies import ROOT, Study
+
+from digitpairs.data.bundled import load_bundled
+from digitpairs.data.pairs import load_pairs
+
+TINY = ROOT / "tests/workflow/params.yaml"
+KEYS = "|".join(
+    [
+        "(AKIA|ASIA)[0-9A-Z]{16}",  # AWS
+        "gh[pousr]_[0-9A-Za-z]{36}|github_pat_[0-9A-Za-z_]{20}",
+        "glpat-[0-9A-Za-z_-]{20}",
+        "xox[abprs]-[0-9A-Za-z-]{10}",  # Slack
+        "AIza[0-9A-Za-z_-]{35}",  # Google
+        "(^|[^a-z])sk-[0-9A-Za-z_-]{20}",
+        "BEGIN [A-Z ]*PRIVATE KEY",
+        "eyJ[0-9A-Za-z_-]{10,}[.]eyJ[0-9A-Za-z_-]{10,}",  # JSON web token
+        "[a-z]://[^/ '\"<>]*:[^/@ '\"<>{}]+@",  # a URL with a password
+        "(password|secret|secret_access_key|token) *[=:] *['\"]?[0-9A-Za-z+/]{16}",
+    ]
+)
+
+
+def write_digits(folder: Path) -> None:
+    """Write four IDX files of bundled digits: 100 for training, 50 to test."""
+    digits = load_bundled().train
+    order = np.random.default_rng(0).permutation(5000)
+    for prefix, chosen in {"train": order[:100], "t10k": order[100:150]}.items():
+        for name, array in {"images-idx3": digits.images[chosen], "labels-idx1": digits.labels[chosen]}.items():
+            header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
+            (folder / f"{prefix}-{name}-ubyte").write_bytes(header + array.tobytes())
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["$(touch trace)", "`touch trace`", "'; touch trace; '", '" && touch trace #', "-x --output=trace", "ü \\ % * <b>"],
+)
+def test_a_folders_name_reaches_no_shell(finished: Study, tmp_path: Path, name: str) -> None:
+    """The name is that of a real folder, so that the step runs to its end with it."""
+    work, folder = tmp_path / "work", tmp_path / name
+    work.mkdir()
+    folder.mkdir()
+    write_digits(folder)
+    params = yaml.safe_load(TINY.read_text())
+    params["data"] = {"source": "idx", "folder": f"../{name}", "n_train": 30, "n_validation": 20, "n_test": 25}
+    params["grid"] = {"rounds": 1, "baseline": params["grid"]["baseline"]}
+    (work / "params.yaml").write_text(yaml.safe_dump(params, allow_unicode=True), encoding="utf-8")
+    done = subprocess.run(
+        ["snakemake", "--cores", "1", "--snakefile", finished.path / "Snakefile", "data/pairs/seed~2.npz"],
+        cwd=work,
+        env=finished.env,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    assert done.returncode == 0, done.stdout
+    assert len(load_pairs(work / "data/pairs/seed~2.npz").test.targets) == 25
+    assert {path.name for path in work.iterdir()} == {".snakemake", "data", "logs", "params.yaml"}
+    assert {path.name for path in tmp_path.iterdir()} == {"work", name}
+
+
+def test_dependencies_are_pinned_and_justified() -> None:
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    project = tomllib.loads(text)["project"]
+    pinned: dict[str, Requirement] = {}
+    for lock in ("requirements.lock", "requirements-dev.lock"):
+        lines = (ROOT / lock).read_text(encoding="utf-8").splitlines()
+        requirements = [Requirement(line) for line in lines if line and not line.startswith("#")]
+        assert [str(one) for one in requirements if not re.fullmatch(r"==[^*,]+", str(one.specifier))] == []
+        assert [one.name for one in requirements if one.url] == []
+        pinned |= {one.name.lower(): one for one in requirements}
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    assert [name for name in wanted if Requirement(name).name.lower() not in pinned] == []
+    unexplained = [name for name in wanted if not re.search(rf'^ *"{re.escape(name)}",? *# .{{4,}}$', text, re.M)]
+    assert unexplained == []
+
+
+def found(pattern: str, folder: Path) -> str:
+    """Return where tracked files match, and fail if git does."""
+    done = subprocess.run(
+        ["git", "grep", "--line-number", "-I", "--extended-regexp", "-e", pattern],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode in (0, 1), done.stderr
+    return done.stdout
+
+
+def test_no_credential_is_in_the_repository() -> None:
+    this = str(Path(__file__).relative_to(ROOT))
+    assert [line for line in found(KEYS, ROOT).splitlines() if not line.startswith(f"{this}:")] == []
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "AKIA" + "A1" * 8,
+        "ghp_" + "a1" * 18,
+        "-----BEGIN OPENSSH PRIVATE KEY-----",
+        "https://someone:something@example.org",
+        "secret_access_key = " + "a1" * 20,
+    ],
+)
+def test_a_credential_would_be_found(tmp_path: Path, secret: str) -> None:
+    (tmp_path / "config").write_text(f"[remote]\n{secret}\n")
+    for command in (["init", "--quiet"], ["add", "config"]):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True)
+    assert found(KEYS, tmp_path).startswith("config:2:")

@@ -1,0 +1,122 @@
+"""Two at once, another clock, odd folders, no home, no network, another locale, every Python that is allowed."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from studies import ROOT, Study
+
+CELL = "results/grid/baseline/batch_size~20/learning_rate~0.01/epochs~2/rounds.csv"
+
+
+@pytest.mark.parametrize(
+    ("command", "refusal"),
+    [
+        (["snakemake", "--cores", "1", "results/grid.csv"], "Directory cannot be locked"),
+        (["dvc", "repro"], "is busy, it is being blocked by"),
+    ],
+)
+def test_two_at_once(unpulled: Study, command: list[str], refusal: str) -> None:
+    """The second says that the first one runs, and the first goes on."""
+    with subprocess.Popen(
+        command, cwd=unpulled.path, env=unpulled.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as first:
+        while not (unpulled.path / "logs/pairs").exists():
+            assert first.poll() is None
+            time.sleep(0.01)
+        second = subprocess.run(command, cwd=unpulled.path, env=unpulled.env, text=True, capture_output=True)
+        assert first.poll() is None
+        first.terminate()
+    assert second.returncode not in (0, -6, -11)
+    assert refusal in second.stdout + second.stderr
+
+
+def test_two_at_the_same_moment(unpulled: Study) -> None:
+    """Exactly one of two runs, whichever it is."""
+    command = ["snakemake", "--cores", "1", "data/pairs/seed~2.npz"]
+    both = [
+        subprocess.Popen(
+            command, cwd=unpulled.path, env=unpulled.env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        for _ in range(2)
+    ]
+    outputs = [process.communicate()[0] for process in both]
+    refused = [output for process, output in zip(both, outputs, strict=True) if process.returncode]
+    done = [output for process, output in zip(both, outputs, strict=True) if not process.returncode]
+    assert done
+    assert all("Directory cannot be locked" in output for output in refused)
+    # One that came when the other was through has nothing to do.
+    assert sum("1 of 1 steps" in output for output in done) == 1
+
+
+def test_a_clock_that_was_set_back(study: Study) -> None:
+    """All that was made, and its records, are from a day that is yet to come; then something changes."""
+    tomorrow = time.time() + 86400
+    for folder in ("data", "results", "reports", ".snakemake"):
+        for path in (study.path / folder).rglob("*"):
+            os.utime(path, (tomorrow, tomorrow))
+    assert study.snakemake().jobs == set()
+    study.edit("scripts/plot_architecture.py", lambda text: f"{text}\nprint()\n")
+    figures = {"reports/figures/figure_1.svg", "reports/figures/figure_2.svg"}
+    assert study.snakemake().jobs == figures
+    assert study.snakemake().jobs == set()
+
+
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+def test_an_odd_folder_in_any_locale_without_home_or_network(finished: Study, tmp_path: Path, locale: str) -> None:
+    """Spaces, quotes and non-ASCII letters in all paths, a home folder that is not there and cannot be made."""
+    offline = ["unshare", "--map-root-user", "--net"]
+    if not shutil.which("unshare") or subprocess.run([*offline, "true"], capture_output=True).returncode:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("this system gives no network namespace")
+    folder = tmp_path / 'it\'s a "größe" $HOME'
+    folder.mkdir()
+    shutil.copytree(finished.cells, folder / "cells")
+    odd = Study(folder / "study", folder / "cells")
+    finished.git("clone", "--quiet", str(finished.path), str(odd.path))
+    odd.env |= {"LC_ALL": locale, "HOME": "/dev/null", "XDG_CACHE_HOME": "/dev/null", "XDG_CONFIG_HOME": "/dev/null"}
+    odd.run(*offline, "dvc", "pull")
+    assert odd.run(*offline, "snakemake", "--cores", "2").jobs == set()
+    (odd.path / "data/pairs/seed~3.npz").unlink()
+    (odd.path / CELL).unlink()
+    (odd.path / "reports/figures/figure_1.svg").unlink()
+    ran = odd.run(*offline, "snakemake", "--cores", "2")
+    assert ran.jobs == {"data/pairs/seed~3.npz", CELL, "reports/figures/figure_1.svg"}
+    assert odd.contents() == finished.contents()
+
+
+def runs(python: str) -> bool:
+    """Return whether an interpreter is here: a name on PATH may be no more than a note where it could be."""
+    return bool(shutil.which(python)) and subprocess.run([python, "-c", ""], capture_output=True).returncode == 0
+
+
+@pytest.mark.parametrize("version", ["3.11", "3.12", "3.13"])
+def test_a_python(version: str, tmp_path: Path) -> None:
+    """All code compiles; what needs the standard library alone runs and gives the same digests."""
+    candidates = [*Path.home().glob(f".pyenv/versions/{version}.*/bin/python"), Path(f"python{version}")]
+    found = next((str(path) for path in candidates if runs(str(path))), None)
+    if not found:
+        pytest.skip(f"Python {version} is not here")
+    sources = [str(ROOT / folder) for folder in ("src", "scripts", "tests")]
+    subprocess.run([found, "-X", f"pycache_prefix={tmp_path}", "-m", "compileall", "-q", *sources], check=True)
+    digest = """if True:
+        import sys
+        from digitpairs import provenance
+        print(provenance.code("scripts/train.py", "src/digitpairs/models/siamese.py", root=sys.argv[1]))
+    """
+    outputs = [
+        subprocess.run(
+            [python, "-c", digest, str(ROOT)],
+            env={"PYTHONPATH": str(ROOT / "src")},
+            text=True,
+            capture_output=True,
+            check=True,
+        ).stdout.split()
+        for python in (sys.executable, found)
+    ]
+    ours, theirs = ({item for item in output if "digitpairs" in item or "scripts/" in item} for output in outputs)
+    assert ours == theirs
+    assert len(ours) > 10

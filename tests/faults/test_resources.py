@@ -1,0 +1,107 @@
+"""No space, no right to write, too few file handles, too little memory: a clear message, and nothing half-written.
+
+Mounts are made in a namespace of the test's own, which needs no root where the system allows it.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from studies import Study
+
+CELL = "results/grid/baseline/batch_size~20/learning_rate~0.01/epochs~2/rounds.csv"
+
+
+@pytest.fixture(scope="module")
+def namespace() -> list[str]:
+    """The command that gives another command mounts of its own."""
+    command = ["unshare", "--map-root-user", "--mount"]
+    if not shutil.which("unshare") or subprocess.run([*command, "true"], capture_output=True).returncode:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("this system gives no mount namespace")
+    return command
+
+
+def fails(study: Study, *command: str) -> str:
+    """Run a command that is to fail; return what it printed."""
+    done = subprocess.run(
+        command, cwd=study.path, env=study.env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    assert done.returncode == 1, done.stdout
+    return done.stdout
+
+
+def test_disk_full(finished: Study, study: Study, namespace: list[str], tmp_path: Path) -> None:
+    """The study's folder is full again and again, each time a little later; what was made by then is whole."""
+    script = """
+        mkdir disk && mount -t tmpfs -o size=100m tmpfs disk && cp -R clone/. disk && cd disk
+        rm -r .snakemake data results reports .dvc/cache remote
+        used=$(du -sk . | cut -f 1)
+        for more in 150 1200; do
+            mount -o remount,size=$((used + more))k .
+            if snakemake --cores 2; then exit 9; fi
+            printf -- "----\\n"
+        done
+        mount -o remount,size=100m .
+        snakemake --cores 2
+        mkdir ../saved && cp -R data results reports ../saved
+    """
+    done = subprocess.run(
+        [*namespace, "sh", "-ec", script],
+        cwd=tmp_path,
+        env=study.env,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    assert done.returncode == 0, done.stdout
+    *full, _ = done.stdout.split("----\n")
+    assert len(full) == 2
+    for output in full:
+        assert "No space left on device" in output
+        assert "At least one job did not complete successfully" in output
+    saved = Study(tmp_path / "saved", study.cells)
+    assert saved.contents() == finished.contents()
+
+
+def test_a_folder_that_is_read_only(study: Study, namespace: list[str]) -> None:
+    (study.path / CELL).unlink()
+    read_only = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && exec snakemake --cores 1 "$2"'
+    output = fails(study, *namespace, "sh", "-ec", read_only, "sh", "results/grid", CELL)
+    assert "Read-only file system" in output
+    assert study.snakemake(CELL).jobs == {CELL}
+
+
+def test_the_cell_cache_is_read_only(study: Study, namespace: list[str]) -> None:
+    study.set("grid.baseline.epochs", [3])
+    cell = CELL.replace("epochs~2", "epochs~3")
+    read_only = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && exec snakemake --cores 1 "$2"'
+    output = fails(study, *namespace, "sh", "-ec", read_only, "sh", str(study.cells), cell)
+    assert "3.state: cannot be written: Read-only file system" in output
+    assert not (study.path / cell).exists()
+    assert study.snakemake(cell).trained == {cell}
+
+
+def test_too_few_file_handles(study: Study) -> None:
+    (study.path / CELL).unlink()
+    output = fails(study, "sh", "-c", 'ulimit -n 12; exec snakemake --cores 1 "$1"', "sh", CELL)
+    assert "Too many open files" in output
+    assert study.snakemake(CELL).jobs == {CELL}
+
+
+def test_too_little_memory_for_a_cell(finished: Study, unpulled: Study) -> None:
+    """The limit holds for the step alone: Snakemake itself needs less. The next run with enough makes the cell."""
+    unpulled.snakemake("data/pairs/seed~2.npz")
+    unpulled.edit(
+        "Snakefile",
+        lambda text: text.replace('\'python "$SCRIPTS"/train.py', '\'ulimit -v 450000; python "$SCRIPTS"/train.py'),
+    )
+    output = fails(unpulled, "snakemake", "--cores", "1", CELL)
+    assert re.search(r"[Mm]emory|bad_alloc|cannot allocate|failed to map segment", output)
+    assert "Error in rule cell" in output
+    assert not (unpulled.path / CELL).exists()
+    unpulled.git("checkout", "--quiet", "Snakefile")
+    assert unpulled.snakemake(CELL).trained == {CELL}
+    assert (unpulled.path / CELL).read_bytes() == (finished.path / CELL).read_bytes()

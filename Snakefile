@@ -305,8 +305,7 @@ rule all:
 
 rule pairs:
     input:
-        # Of a function, which may return any name: what stands here itself is searched for wildcards.
-        lambda _: sorted(Path(study.data.folder).glob("*-ubyte*")) if study.data.folder else [],
+        sorted(Path(study.data.folder).glob("*-ubyte*")) if study.data.folder else [],
     output:
         update("data/pairs/seed~{seed}.npz"),  # kept if a mistake in `data` is noticed only now
     log:

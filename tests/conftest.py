@@ -1,6 +1,8 @@
-"""What tests of several kinds share: one thread, and a tiny study that is run once per session."""
+"""What tests of several kinds share: one thread, a tiny study that is run once per session, and clones of it."""
 
 import os
+import shutil
+from pathlib import Path
 
 import pytest
 from filelock import FileLock
@@ -24,3 +26,25 @@ def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Study:
             finish(study)
             (folder / "made").touch()
     return study
+
+
+@pytest.fixture
+def cells(finished: Study, tmp_path: Path) -> Path:
+    """A cell cache of the test's own, of the machine where the study ran."""
+    shutil.copytree(finished.cells, tmp_path / "cells")
+    return tmp_path / "cells"
+
+
+@pytest.fixture
+def unpulled(finished: Study, cells: Path, tmp_path: Path) -> Study:
+    """A fresh clone."""
+    clone = Study(tmp_path / "clone", cells)
+    finished.git("clone", "--quiet", str(finished.path), str(clone.path))
+    return clone
+
+
+@pytest.fixture
+def study(unpulled: Study) -> Study:
+    """A fresh clone after `dvc pull`."""
+    unpulled.dvc("pull")
+    return unpulled

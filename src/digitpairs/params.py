@@ -33,7 +33,11 @@ def _known_model(name: str) -> str:
 
 
 def _possible_folder(folder: str) -> str:
-    """Refuse what no system takes for a folder's name, and what would break a line of a log."""
+    """Refuse what no system takes for a folder's name, what breaks a line of a log, and what Snakemake replaces."""
+    if re.search("[{}]|<.*>", folder):
+        raise PydanticCustomError(
+            "folder", "should be a path without {, } and <...>: Snakemake replaces what they hold"
+        )
     if re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", folder):
         raise PydanticCustomError("folder", "should be a path without control characters")
     if max(len(part) for part in os.fsencode(folder).split(b"/")) > 255 or len(os.fsencode(folder)) > 4000:

@@ -71,9 +71,9 @@ def after(seconds: float) -> Callable[[], bool]:
     return lambda: time.monotonic() > end
 
 
-def test_a_run_killed_at_ten_moments(finished: Study, unpulled: Study) -> None:
+def test_a_run_killed_at_ten_moments(finished: Study, uncomputed: Study) -> None:
     """Each a random while after a random number of steps: among cells, tables, selection, final rounds and reports."""
-    records = unpulled.path / ".snakemake/metadata"
+    records = uncomputed.path / ".snakemake/metadata"
     most = len(list((finished.path / ".snakemake/metadata").iterdir()))
     at_records = sorted(CHANCE.sample(range(most), 10))
     commands = cycle([["snakemake", "--cores", "2"], ["dvc", "repro"], ["dvc", "repro"]])
@@ -85,10 +85,10 @@ def test_a_run_killed_at_ten_moments(finished: Study, unpulled: Study) -> None:
                 moment.append(after(CHANCE.uniform(0, 2)))
             return bool(moment) and moment[0]()
 
-        assert interrupt(unpulled, command, reached, number, send), f"nothing was left to kill at {at} records"
-    unpulled.dvc("repro")
-    assert unpulled.contents() == finished.contents()
-    assert unpulled.snakemake().jobs == set()
+        assert interrupt(uncomputed, command, reached, number, send), f"nothing was left to kill at {at} records"
+    uncomputed.dvc("repro")
+    assert uncomputed.contents() == finished.contents()
+    assert uncomputed.snakemake().jobs == set()
 
 
 def page_says(command: str) -> str:
@@ -149,28 +149,28 @@ def test_a_push_that_was_killed(finished: Study, study: Study, moment: str) -> N
 
 
 @pytest.mark.parametrize("moment", ["any", "listing"])
-def test_a_pull_that_was_killed(finished: Study, unpulled: Study, moment: str) -> None:
+def test_a_pull_that_was_killed(finished: Study, uncomputed: Study, moment: str) -> None:
     def undo() -> None:
-        shutil.rmtree(unpulled.path)
-        finished.git("clone", "--quiet", str(finished.path), str(unpulled.path))
+        shutil.rmtree(uncomputed.path)
+        finished.git("clone", "--quiet", str(finished.path), str(uncomputed.path))
 
     if moment == "any":
-        kill_at_four_moments(unpulled, "pull", undo)
+        kill_at_four_moments(uncomputed, "pull", undo)
     else:
-        kill_while_listing(unpulled, "pull")
-    unpulled.run("sh", "-c", page_says(f"{ANEW} pull"))
-    assert unpulled.contents() == finished.contents()
-    assert unpulled.snakemake().jobs == set()
+        kill_while_listing(uncomputed, "pull")
+    uncomputed.run("sh", "-c", page_says(f"{ANEW} pull"))
+    assert uncomputed.contents() == finished.contents()
+    assert uncomputed.snakemake().jobs == set()
 
 
-def test_a_step_that_the_system_kills(unpulled: Study) -> None:
+def test_a_step_that_the_system_kills(uncomputed: Study) -> None:
     """As it does when memory runs out: the run says which step failed, and the next one makes it."""
     cell = "results/grid/siamese/batch_size~20/learning_rate~0.01/epochs~2/rounds.csv"
 
     def kill_the_step() -> bool:
         for process in psutil.process_iter():
             try:
-                if process.cwd() == str(unpulled.path) and "train.py" in " ".join(process.cmdline()[:2]):
+                if process.cwd() == str(uncomputed.path) and "train.py" in " ".join(process.cmdline()[:2]):
                     process.kill()
                     return True
             except psutil.Error:
@@ -179,8 +179,8 @@ def test_a_step_that_the_system_kills(unpulled: Study) -> None:
 
     with subprocess.Popen(
         ["snakemake", "--cores", "1", cell],
-        cwd=unpulled.path,
-        env=unpulled.env,
+        cwd=uncomputed.path,
+        env=uncomputed.env,
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -191,5 +191,5 @@ def test_a_step_that_the_system_kills(unpulled: Study) -> None:
         output = process.communicate()[0]
     assert process.returncode == 1
     assert re.search(r"Error in rule cell[\s\S]*" + re.escape(cell), output)
-    assert not (unpulled.path / cell).exists()
-    assert cell in unpulled.snakemake(cell).jobs
+    assert not (uncomputed.path / cell).exists()
+    assert cell in uncomputed.snakemake(cell).jobs

@@ -20,27 +20,32 @@ CELL = "results/grid/baseline/batch_size~20/learning_rate~0.01/epochs~2/rounds.c
         (["dvc", "repro"], "is busy, it is being blocked by"),
     ],
 )
-def test_two_at_once(unpulled: Study, command: list[str], refusal: str) -> None:
+def test_two_at_once(uncomputed: Study, command: list[str], refusal: str) -> None:
     """The second says that the first one runs, and the first goes on."""
     with subprocess.Popen(
-        command, cwd=unpulled.path, env=unpulled.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command, cwd=uncomputed.path, env=uncomputed.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as first:
-        while not (unpulled.path / "logs/pairs").exists():
+        while not (uncomputed.path / "logs/pairs").exists():
             assert first.poll() is None
             time.sleep(0.01)
-        second = subprocess.run(command, cwd=unpulled.path, env=unpulled.env, text=True, capture_output=True)
+        second = subprocess.run(command, cwd=uncomputed.path, env=uncomputed.env, text=True, capture_output=True)
         assert first.poll() is None
         first.terminate()
     assert second.returncode not in (0, -6, -11)
     assert refusal in second.stdout + second.stderr
 
 
-def test_two_at_the_same_moment(unpulled: Study) -> None:
+def test_two_at_the_same_moment(uncomputed: Study) -> None:
     """Exactly one of two runs, whichever it is."""
     command = ["snakemake", "--cores", "1", "data/pairs/seed~2.npz"]
     both = [
         subprocess.Popen(
-            command, cwd=unpulled.path, env=unpulled.env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            command,
+            cwd=uncomputed.path,
+            env=uncomputed.env,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
         )
         for _ in range(2)
     ]

@@ -132,7 +132,7 @@ def test_every_number_is_read_as_dvc_reads_it_or_refused(tmp_path: Path, number:
     path.write_text(TEXT.replace("auxiliary_weight: 1.0", f"auxiliary_weight: {number}"))
     found = outcome(path)
     if isinstance(found, Params):
-        assert found.train.auxiliary_weight == as_dvc_reads_it(number.encode())
+        assert found.train.auxiliary_weight == float(as_dvc_reads_it(number.encode()))
 
 
 @pytest.mark.parametrize(
@@ -144,6 +144,8 @@ def test_every_number_is_read_as_dvc_reads_it_or_refused(tmp_path: Path, number:
         ("n_test: 100", "n_test: 2500", "data.n_train = 2800 should be at most 2500: data.source = 'bundled'"),
         ("source: bundled", 'source: idx\n  folder: "a\\0b"', "data.folder = 'a\\x00b' should be a path without"),
         ("source: bundled", 'source: idx\n  folder: "a\\nb"', "data.folder = 'a\\nb' should be a path without"),
+        ("source: bundled", 'source: idx\n  folder: "a<b>"', "data.folder = 'a<b>' should be a path without"),
+        ("source: bundled", 'source: idx\n  folder: "a{b}"', "data.folder = 'a{b}' should be a path without"),
         ("source: bundled", f"source: idx\n  folder: {'a' * 256}", "should be a path of at most 4000 bytes, 255 for"),
         ("source: bundled", f"source: idx\n  folder: {'a/' * 2001}", "should be a path of at most 4000 bytes, 255 for"),
     ],

@@ -43,7 +43,7 @@ def write_digits(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["$(touch trace)", "`touch trace`", "'; touch trace; '", '" && touch trace #', "-x --output=trace", "ü \\ % * <b>"],
+    ["$(touch trace)", "`touch trace`", "'; touch trace; '", '" && touch trace #', "-x --output=trace", "ü \\ % * é"],
 )
 def test_a_folders_name_reaches_no_shell(finished: Study, tmp_path: Path, name: str) -> None:
     """The name is that of a real folder, so that the step runs to its end with it."""

@@ -28,7 +28,7 @@ except StudyError as error:
 CACHE = os.environ.setdefault("SNAKEMAKE_OUTPUT_CACHE", str(folders.CELLS))
 STATES = Path(CACHE, "states")
 STATES.mkdir(parents=True, exist_ok=True)
-reruns.install()
+reruns.install(unversioned="results/final/resampled.*/rounds.safetensors")  # as .dvcignore says
 
 # Each step runs the code beside this Snakefile with the Python that runs Snakemake, on one thread. Where things lie is
 # told by the environment: Snakemake records commands, and records are shared.

@@ -12,6 +12,7 @@ import functools
 import glob
 import hashlib
 import json
+import re
 import shutil
 from collections import defaultdict
 from collections.abc import Iterator
@@ -92,6 +93,8 @@ def _waits_for_checkpoint(job: Any) -> bool:
 class _Persistence(FilePersistence):  # type: ignore[misc]
     """Knows no damaged record and none of a damaged file; lets one Snakemake run, and nothing outlive it."""
 
+    unversioned = re.compile("$^")
+
     def _write_record(self, key: str, record: MetadataRecord) -> None:
         """Write the output's own checksum beside those of its input, and a checksum of the record itself."""
         content = dict(record.items())
@@ -114,7 +117,8 @@ class _Persistence(FilePersistence):  # type: ignore[misc]
 
     def has_metadata(self, job: Any) -> bool:
         """Whether records tell what a job's output was made of, and that it still is what was made."""
-        return super().has_metadata(job) and all(self._intact(str(path)) for path in job.output)
+        versioned = (str(path) for path in job.output if not self.unversioned.fullmatch(str(path)))
+        return super().has_metadata(job) and all(map(self._intact, versioned))
 
     def _intact(self, path: str) -> bool:
         output = Path(path)
@@ -229,8 +233,13 @@ def _checksum(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def install() -> None:
-    """Make this process's Snakemake use these; call it in the Snakefile."""
+def install(unversioned: str = "$^") -> None:
+    """Make this process's Snakemake use these; call it in the Snakefile.
+
+    `unversioned` is a regular expression for outputs whose records are versioned and they themselves are not: what lies
+    there may be another branch's.
+    """
+    _Persistence.unversioned = re.compile(unversioned)
     workflow.DAG = _DAG
     workflow.FilePersistence = _Persistence
     workflow.LocalOutputFileCache = _Cache

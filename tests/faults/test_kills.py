@@ -29,7 +29,7 @@ SIGNALS = [
     (signal.SIGKILL, os.killpg),
     (signal.SIGTERM, os.killpg),
 ]
-GRACE = 30.0  # seconds in which all must be over, on a busy machine
+GRACE = 120.0  # seconds in which all must be over, on a busy machine
 ANEW = "DVC_SITE_CACHE_DIR=$(mktemp -d) dvc"  # what docs/reliability.md says to do after a push or pull was killed
 
 

@@ -82,7 +82,7 @@ def test_an_odd_folder_in_any_locale_without_home_or_network(finished: Study, tm
     shutil.copytree(finished.cells, folder / "cells")
     odd = Study(folder / "study", folder / "cells")
     finished.git("clone", "--quiet", str(finished.path), str(odd.path))
-    odd.env |= {"LC_ALL": locale, "HOME": "/dev/null", "XDG_CACHE_HOME": "/dev/null", "XDG_CONFIG_HOME": "/dev/null"}
+    odd.env |= {"LC_ALL": locale, "HOME": "/proc", "XDG_CACHE_HOME": "/proc", "XDG_CONFIG_HOME": "/proc"}
     odd.run(*offline, "dvc", "pull")
     assert odd.run(*offline, "snakemake", "--cores", "2").jobs == set()
     (odd.path / "data/pairs/seed~3.npz").unlink()

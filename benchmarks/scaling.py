@@ -21,6 +21,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
+TRAINING = ("rounds", "training pairs")  # what grows where training is measured; elsewhere it is the workflow
 
 
 def measure(command: Sequence[str | Path], folder: Path) -> dict[str, float]:
@@ -110,7 +111,7 @@ def plot(results: dict[str, Any], path: Path) -> None:
     """Draw seconds against size on logarithmic axes: what is trained on the left, the workflow on the right."""
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
     for title, series in results.items():
-        training = title in ("rounds", "training pairs")
+        training = title in TRAINING
         seconds = [point["cpu_seconds" if training else "wall_seconds"] for point in series["points"].values()]
         axes[0 if training else 1].loglog(list(series["points"]), seconds, marker="o", label=title)
     for axis, x, y in zip(axes, ("Rounds, or training pairs", "Cells"), ("CPU time (s)", "Wall time (s)"), strict=True):
@@ -150,7 +151,7 @@ def main() -> None:
             for title, point in workflow(folder, cells).items():
                 note(title, cells, point)
     for title, series in results.items():
-        base = start_up if title in ("rounds", "training pairs") else 0.0
+        base = start_up if title in TRAINING else 0.0
         if len(series["points"]) > 1:
             series["exponent"] = exponent(series["points"], base)
             print(f"{title}: CPU time grows with exponent {series['exponent']:.2f}")

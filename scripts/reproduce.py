@@ -27,6 +27,7 @@ from digitpairs import errors, reproduction
 from digitpairs.errors import StudyError
 from digitpairs.files import write_atomically
 from digitpairs.folders import REPRODUCTIONS
+from digitpairs.origin import cpuinfo, git, processor, uncommitted
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("data", "results", "reports")
@@ -70,18 +71,9 @@ def main() -> None:
         sys.exit(1)
 
 
-def git(folder: Path, *command: str) -> str:
-    """Run git in a folder and return what it says."""
-    try:
-        done = subprocess.run(["git", "-C", folder, *command], capture_output=True, text=True, check=True)  # noqa: S603, S607
-    except subprocess.CalledProcessError as error:
-        raise StudyError(f"{folder}: git {command[0]}: {' '.join(error.stderr.split())}") from error
-    return done.stdout.strip()
-
-
 def clone(folder: Path) -> None:
     """Clone what is committed, without results; a folder under that name is whole."""
-    if git(ROOT, "status", "--porcelain", "--untracked-files=no", "--", "src", "scripts", "Snakefile", "params.yaml"):
+    if uncommitted(ROOT):
         print("Code or params.yaml have changes that are not committed: they are not built.")
     partial = folder.with_name(f".{folder.name}.{os.getpid()}")
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -149,16 +141,13 @@ def built_files(folder: Path) -> dict[str, bytes]:
 
 def machine() -> dict[str, Any]:
     """Describe what decides how numbers are rounded: processor, instruction sets, libraries' builds."""
-    info = Path("/proc/cpuinfo")
-    text = info.read_text(encoding="utf-8") if info.exists() else ""
-    names, flags = (re.search(rf"^{key}\s*: (.*)", text, re.MULTILINE) for key in ("model name", "(?:flags|Features)"))
     vectors = re.compile(r"s?sse|avx|fma|f16c|amx|asimd|sve")
     return {
         "system": f"{platform.system()} {platform.machine()}",
-        "processor": names[1] if names else platform.processor() or "unknown",
+        "processor": processor() or "unknown",
         "cores": os.cpu_count(),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        "vector instructions": sorted(flag for flag in flags[1].split() if vectors.match(flag)) if flags else [],
+        "vector instructions": sorted(flag for flag in cpuinfo("flags|Features").split() if vectors.match(flag)),
         "used": {
             "torch": torch.backends.cpu.get_cpu_capability(),
             "numpy": np.show_config(mode="dicts")["SIMD Extensions"]["found"],

@@ -5,7 +5,6 @@ import hashlib
 import json
 import os
 import platform
-import subprocess
 from collections import defaultdict
 from datetime import UTC, datetime
 from importlib import metadata
@@ -14,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from digitpairs import charts, errors, page, report, tables
+from digitpairs import charts, errors, origin, page, report, tables
 from digitpairs.files import write_atomically
 
 ROOT = Path(__file__).parents[1]
@@ -77,12 +76,13 @@ def main() -> None:
 
 def provenance(pairs: Path, records: Path) -> list[page.Block]:
     """Say from what, with what, where and when the report was made: all that differs from one making to the next."""
+    processor = origin.processor() or "unknown processor"
     facts = {
         "Git revision": revision(),
         "Data": f"SHA-256 of {pairs.as_posix()}: {hashlib.sha256(pairs.read_bytes()).hexdigest()}",
         "Python": platform.python_version(),
         "Packages": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
-        "Machine": f"{platform.system()} {platform.machine()}, {processor()}, {os.cpu_count()} cores",
+        "Machine": f"{platform.system()} {platform.machine()}, {processor}, {os.cpu_count()} cores",
         "Written": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     }
     seconds = run_times(records)
@@ -102,17 +102,10 @@ def provenance(pairs: Path, records: Path) -> list[page.Block]:
 
 def revision() -> str:
     """Name the commit of this code, and whether the code has changed since."""
-
-    def git(*command: str) -> str:
-        done = subprocess.run(["git", "-C", ROOT, *command], capture_output=True, text=True, check=True)  # noqa: S603, S607
-        return done.stdout.strip()
-
     try:
-        changed = git(
-            "status", "--porcelain", "--untracked-files=no", "--", "src", "scripts", "Snakefile", "params.yaml"
-        )
-        return git("rev-parse", "HEAD") + (", with changes that are not committed" if changed else "")
-    except (OSError, subprocess.CalledProcessError):
+        changed = ", with changes that are not committed" if origin.uncommitted(ROOT) else ""
+        return origin.git(ROOT, "rev-parse", "HEAD") + changed
+    except (OSError, errors.StudyError):
         return "unknown"
 
 
@@ -122,14 +115,6 @@ def version(package: str) -> str:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return "missing"
-
-
-def processor() -> str:
-    """Name the processor."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or "unknown processor"
 
 
 def run_times(records: Path) -> dict[str, float]:

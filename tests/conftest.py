@@ -38,9 +38,7 @@ def cells(finished: Study, tmp_path: Path) -> Path:
 @pytest.fixture
 def unpulled(finished: Study, cells: Path, tmp_path: Path) -> Study:
     """A fresh clone."""
-    clone = Study(tmp_path / "clone", cells)
-    finished.git("clone", "--quiet", str(finished.path), str(clone.path))
-    return clone
+    return finished.clone(tmp_path / "clone", cells, pull=False)
 
 
 @pytest.fixture

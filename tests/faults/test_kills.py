@@ -20,6 +20,8 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 from studies import ROOT, Study
 
+from digitpairs.orphans import alive, environment
+
 CHANCE = random.Random(6)  # noqa: S311 - no secret
 # As a terminal sends them: what can be caught to the whole group; SIGKILL also to the one process, as the system does
 # when memory runs out.
@@ -53,17 +55,12 @@ def interrupt(
         send(process.pid, number)
     process.wait(GRACE)
     deadline = time.monotonic() + GRACE
-    while left := [process for process in psutil.process_iter() if marked(process, mark)]:
+    while left := [
+        process for process in psutil.process_iter() if environment(process).get("FAULTS") == mark and alive(process)
+    ]:
         assert time.monotonic() < deadline, f"{command} left {[process.cmdline() for process in left]}"
         time.sleep(0.1)
     return running
-
-
-def marked(process: psutil.Process, mark: str) -> bool:
-    try:
-        return bool(process.environ().get("FAULTS") == mark and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.Error:
-        return False
 
 
 def after(seconds: float) -> Callable[[], bool]:
@@ -152,7 +149,7 @@ def test_a_push_that_was_killed(finished: Study, study: Study, moment: str) -> N
 def test_a_pull_that_was_killed(finished: Study, uncomputed: Study, moment: str) -> None:
     def undo() -> None:
         shutil.rmtree(uncomputed.path)
-        finished.git("clone", "--quiet", str(finished.path), str(uncomputed.path))
+        finished.clone(uncomputed.path, pull=False)
 
     if moment == "any":
         kill_at_four_moments(uncomputed, "pull", undo)

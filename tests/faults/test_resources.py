@@ -3,10 +3,9 @@
 Mounts are made in a namespace of the test's own, which needs no root where the system allows it.
 """
 
-import os
 import re
-import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,22 +14,10 @@ from studies import Study
 CELL = "results/grid/baseline/batch_size~20/learning_rate~0.01/epochs~2/rounds.csv"
 
 
-@pytest.fixture(scope="module")
-def namespace() -> list[str]:
+@pytest.fixture
+def namespace(unshare: Callable[[str], list[str]]) -> list[str]:
     """The command that gives another command mounts of its own."""
-    command = ["unshare", "--map-root-user", "--mount"]
-    if not shutil.which("unshare") or subprocess.run([*command, "true"], capture_output=True).returncode:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("this system gives no mount namespace")
-    return command
-
-
-def fails(study: Study, *command: str) -> str:
-    """Run a command that is to fail; return what it printed."""
-    done = subprocess.run(
-        command, cwd=study.path, env=study.env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-    assert done.returncode == 1, done.stdout
-    return done.stdout
+    return unshare("mount")
 
 
 def test_disk_full(finished: Study, study: Study, namespace: list[str], tmp_path: Path) -> None:
@@ -67,7 +54,7 @@ def test_disk_full(finished: Study, study: Study, namespace: list[str], tmp_path
 def test_a_folder_that_is_read_only(study: Study, namespace: list[str]) -> None:
     (study.path / CELL).unlink()
     read_only = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && exec snakemake --cores 1 "$2"'
-    output = fails(study, *namespace, "sh", "-ec", read_only, "sh", "results/grid", CELL)
+    output = study.fails(*namespace, "sh", "-ec", read_only, "sh", "results/grid", CELL)
     assert "Read-only file system" in output
     assert study.snakemake(CELL).jobs == {CELL}
 
@@ -76,7 +63,7 @@ def test_the_cell_cache_is_read_only(study: Study, namespace: list[str]) -> None
     study.set("grid.baseline.epochs", [3])
     cell = CELL.replace("epochs~2", "epochs~3")
     read_only = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && exec snakemake --cores 1 "$2"'
-    output = fails(study, *namespace, "sh", "-ec", read_only, "sh", str(study.cells), cell)
+    output = study.fails(*namespace, "sh", "-ec", read_only, "sh", str(study.cells), cell)
     assert "3.state: cannot be written: Read-only file system" in output
     assert not (study.path / cell).exists()
     assert study.snakemake(cell).trained == {cell}
@@ -84,7 +71,7 @@ def test_the_cell_cache_is_read_only(study: Study, namespace: list[str]) -> None
 
 def test_too_few_file_handles(study: Study) -> None:
     (study.path / CELL).unlink()
-    output = fails(study, "sh", "-c", 'ulimit -n 12; exec snakemake --cores 1 "$1"', "sh", CELL)
+    output = study.fails("sh", "-c", 'ulimit -n 12; exec snakemake --cores 1 "$1"', "sh", CELL)
     assert "Too many open files" in output
     assert study.snakemake(CELL).jobs == {CELL}
 
@@ -96,7 +83,7 @@ def test_too_little_memory_for_a_cell(finished: Study, uncomputed: Study) -> Non
         "Snakefile",
         lambda text: text.replace('\'python "$SCRIPTS"/train.py', '\'ulimit -v 450000; python "$SCRIPTS"/train.py'),
     )
-    output = fails(uncomputed, "snakemake", "--cores", "1", CELL)
+    output = uncomputed.fails("snakemake", "--cores", "1", CELL)
     assert re.search(r"[Mm]emory|bad_alloc|cannot allocate|failed to map segment", output)
     assert "Error in rule cell" in output
     assert not (uncomputed.path / CELL).exists()

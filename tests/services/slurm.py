@@ -102,6 +102,20 @@ class Cluster:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
 
+    def hang(self, job: str) -> None:
+        """Stop the steps of a job that starts, as if they waited for what never comes."""
+
+        def stopped() -> bool:
+            self.run("scancel", "--signal=STOP", job)  # lost on a step that Slurm lists and has not started yet
+            step = {"SLURM_JOB_ID": job, "SLURM_STEP_ID": "0"}.items()
+            found = (process.info for process in psutil.process_iter(["status", "environ"]))
+            return any(
+                one["status"] == psutil.STATUS_STOPPED and step <= (one["environ"] or {}).items() for one in found
+            )
+
+        wait(lambda: f"{job}.0\n" in self.run("squeue", "--steps", "--noheader", "--format=%i"))
+        wait(stopped)
+
     def state(self, node: str) -> str:
         return self.run("sinfo", "--noheader", f"--nodes={node}", "--format=%T").strip()
 

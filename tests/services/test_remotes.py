@@ -75,8 +75,7 @@ def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 def clone(origin: Study, path: Path, service: Service) -> Study:
     """Clone for someone whose only credentials are those for the service, and who is less patient than S3's clients."""
-    origin.git("clone", "--quiet", str(origin.path), str(path))
-    study = Study(path, origin.cells)
+    study = origin.clone(path, pull=False)
     study.env = {name: value for name, value in study.env.items() if not name.startswith(("AWS_", "SSH_"))}
     study.env |= {"HOME": str(service.home), "AWS_MAX_ATTEMPTS": "1", "PIP_NO_INDEX": "1"}
     return study

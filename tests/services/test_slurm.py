@@ -21,17 +21,12 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield running
 
 
-def clone(finished: Study, cluster: Cluster, path: Path) -> Study:
-    """Clone what is committed, on a login node of the cluster where nothing has been computed yet."""
-    finished.git("clone", "--quiet", str(finished.path), str(path))
-    study = Study(path, path.with_name("cells"))
-    study.env |= cluster.environment | {"PIP_NO_INDEX": "1"}
-    return study
-
-
 @pytest.fixture
 def study(finished: Study, cluster: Cluster, tmp_path: Path) -> Study:
-    return clone(finished, cluster, tmp_path / "clone")
+    """A fresh clone on a login node of the cluster, where nothing has been computed yet."""
+    study = finished.clone(tmp_path / "clone", tmp_path / "cells", pull=False)
+    study.env |= cluster.environment | {"PIP_NO_INDEX": "1"}
+    return study
 
 
 @contextmanager
@@ -92,8 +87,7 @@ def test_jobs_that_fail_are_repeated_with_higher_limits(finished: Study, cluster
     with in_background(study, GRID, "--set-resources", memory) as snakemake:
         cluster.run("scancel", cluster.wait_for_job("cells_baseline_"))
         hanging = cluster.wait_for_job("cells_siamese_20", RUNNING)
-        wait(lambda: f"{hanging}.0\n" in cluster.run("squeue", "--steps", "--noheader", "--format=%i"))
-        cluster.run("scancel", "--signal=STOP", hanging)
+        cluster.hang(hanging)
         cluster.run("scontrol", "update", f"JobId={hanging}", "EndTime=now")
     assert snakemake.returncode == 0, said(study)
     same_grid(study, finished)

@@ -55,15 +55,8 @@ def test_a_folders_name_reaches_no_shell(finished: Study, tmp_path: Path, name: 
     params["data"] = {"source": "idx", "folder": f"../{name}", "n_train": 30, "n_validation": 20, "n_test": 25}
     params["grid"] = {"rounds": 1, "baseline": params["grid"]["baseline"]}
     (work / "params.yaml").write_text(yaml.safe_dump(params, allow_unicode=True), encoding="utf-8")
-    done = subprocess.run(
-        ["snakemake", "--cores", "1", "--snakefile", finished.path / "Snakefile", "data/pairs/seed~2.npz"],
-        cwd=work,
-        env=finished.env,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    assert done.returncode == 0, done.stdout
+    snakefile = str(finished.path / "Snakefile")
+    Study(work, finished.cells).snakemake("--snakefile", snakefile, "data/pairs/seed~2.npz")
     assert len(load_pairs(work / "data/pairs/seed~2.npz").test.targets) == 25
     assert {path.name for path in work.iterdir()} == {".snakemake", "data", "logs", "params.yaml"}
     assert {path.name for path in tmp_path.iterdir()} == {"work", name}

@@ -47,11 +47,20 @@ class Study:
 
     def run(self, *command: str, **env: str) -> Ran:
         """Run a command in the repository; fail with its output if it fails."""
-        done = subprocess.run(
-            command, cwd=self.path, env=self.env | env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
+        done = self._run(command, env)
         assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}"
         return parse(done.stdout)
+
+    def fails(self, *command: str, **env: str) -> str:
+        """Run a command that is to fail; return what it printed."""
+        done = self._run(command, env)
+        assert done.returncode == 1, done.stdout
+        return done.stdout
+
+    def _run(self, command: tuple[str, ...], env: dict[str, str]) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            command, cwd=self.path, env=self.env | env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
 
     def snakemake(self, *options: str, **env: str) -> Ran:
         return self.run("snakemake", "--cores", "2", *options, **env)
@@ -86,23 +95,30 @@ class Study:
     def params(self) -> Any:
         return yaml.safe_load((self.path / "params.yaml").read_text())
 
-    def clone(self, name: str, *, pull: bool = True) -> "Study":
-        """Clone what is committed, beside this clone; with `dvc pull`, unless told otherwise."""
-        path = self.path.with_name(name)
-        self.git("clone", "--quiet", str(self.path), str(path))
-        clone = Study(path, self.cells)
+    def clone(self, path: str | Path, cells: Path | None = None, *, pull: bool = True) -> "Study":
+        """Clone what is committed, to a path or under a name beside this clone; with `dvc pull`, unless told otherwise.
+
+        The clone shares the cell cache, or has its own.
+        """
+        clone = Study(self.path.parent / path, cells or self.cells)
+        self.git("clone", "--quiet", str(self.path), str(clone.path))
         if pull:
             clone.dvc("pull")
         return clone
 
     def contents(self) -> dict[str, bytes]:
         """Return what the workflow made and DVC or Git versions, by path, without what the page says of this run."""
-        folders = (self.path / name for name in ("data", "results", "reports"))
-        files = (path for folder in folders for path in folder.rglob("*") if path.is_file())
-        contents = {
-            str(path.relative_to(self.path)): without_provenance(path.name, path.read_bytes()) for path in files
-        }
-        return {path: content for path, content in contents.items() if not UNVERSIONED.fullmatch(path)}
+        return {path: content for path, content in contents(self.path).items() if not UNVERSIONED.fullmatch(path)}
+
+
+def contents(study: Path) -> dict[str, bytes]:
+    """Return what the workflow made, by path, without what the page says of this run."""
+    paths = (path for folder in ("data", "results", "reports") for path in (study / folder).rglob("*"))
+    return {
+        str(path.relative_to(study)): without_provenance(path.name, path.read_bytes())
+        for path in paths
+        if path.is_file()
+    }
 
 
 def parse(output: str) -> Ran:

@@ -34,10 +34,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Study:
 @pytest.fixture
 def project(original: Study, tmp_path: Path) -> Study:
     """A fresh clone of it, after `dvc pull`."""
-    original.git("clone", "--quiet", str(original.path), str(tmp_path / "project"))
-    project = Study(tmp_path / "project", tmp_path / "cells")
-    project.dvc("pull")
-    return project
+    return original.clone(tmp_path / "project", tmp_path / "cells")
 
 
 def rerun(project: Study) -> set[str]:

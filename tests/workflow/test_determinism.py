@@ -15,8 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-
-from digitpairs.reproduction import without_provenance
+from studies import contents
 
 ROOT = Path(__file__).parents[2]
 PARAMS = """\
@@ -64,15 +63,6 @@ def new_study(folder: Path) -> Path:
     shutil.copy(ROOT / "Snakefile", study)
     (study / "params.yaml").write_text(PARAMS)
     return study
-
-
-def contents(study: Path) -> dict[str, bytes]:
-    paths = (path for folder in ("data", "results", "reports") for path in (study / folder).rglob("*"))
-    return {
-        str(path.relative_to(study)): without_provenance(path.name, path.read_bytes())
-        for path in paths
-        if path.is_file()
-    }
 
 
 def times(study: Path) -> dict[str, int]:

@@ -18,8 +18,7 @@ SCRIPT = ("python", "scripts/reproduce.py")
 def rebuilt(finished: Study, tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, Path]:
     """A clone of the finished study and a folder where its reproduction was killed among the cells."""
     folder = tmp_path_factory.mktemp("reproduce")
-    finished.git("clone", "--quiet", str(finished.path), str(folder / "clone"))
-    clone = Study(folder / "clone", finished.cells)  # these cells must not be used
+    clone = finished.clone(folder / "clone", pull=False)  # the cells of its cache must not be used
     clone.env["PYTHONPATH"] = "src"
     process = subprocess.Popen(
         [*SCRIPT, "--folder", folder / "new"],

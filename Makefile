@@ -62,6 +62,7 @@ experiments: setup  ## the experiments side by side: test errors, and the parame
 remote-gc: setup  ## drop from remote/ what the last commit does not need
 	@clone=$$(mktemp -d) && trap 'rm -rf "$$clone"' EXIT && git clone --quiet . "$$clone" && cd "$$clone" && \
 		dvc remote modify --quiet --local remote url '$(CURDIR)/remote' && dvc gc --workspace --cloud --force
+	@find remote -name '.*.tmp' -delete
 	@du -sh remote
 
 .PHONY: test

@@ -3,7 +3,7 @@
 Its DAG decides before the first job starts, and runs whatever follows a job that runs; its reasons do not say which
 value changed. Its records trust the files that they describe, and its cache trusts each entry, and links to it, so that
 whoever writes to a result writes into the cache. After a SIGKILL its lock stays behind and stops the next run, and its
-jobs go on.
+jobs go on. Its scheduler works the more the longer a run takes.
 """
 
 import contextlib
@@ -14,6 +14,7 @@ import hashlib
 import json
 import re
 import shutil
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ from snakemake.jobs import Reason
 from snakemake.logging import logger
 from snakemake.persistence import MetadataRecord
 from snakemake.persistence.file import FilePersistence
+from snakemake.scheduling.job_scheduler import JobScheduler
 
 from digitpairs.explain import explain
 from digitpairs.files import write_atomically
@@ -88,6 +90,17 @@ class _DAG(DAG):  # type: ignore[misc]
 
 def _waits_for_checkpoint(job: Any) -> bool:
     return any(path.flags.get("checkpoint_target") for path in job.input)
+
+
+class _Scheduler(JobScheduler):  # type: ignore[misc]
+    """Looks at its jobs again after a while, not after a while for each look: its timers would start one another."""
+
+    _next = 0.0
+
+    def _schedule_reevalutation(self, delay: float) -> None:
+        if time.monotonic() >= self._next:  # else a timer is still to come
+            self._next = time.monotonic() + delay
+            super()._schedule_reevalutation(delay)
 
 
 class _Persistence(FilePersistence):  # type: ignore[misc]
@@ -241,5 +254,6 @@ def install(unversioned: str = "$^") -> None:
     """
     _Persistence.unversioned = re.compile(unversioned)
     workflow.DAG = _DAG
+    workflow.JobScheduler = _Scheduler
     workflow.FilePersistence = _Persistence
     workflow.LocalOutputFileCache = _Cache

@@ -34,7 +34,7 @@ class Job:
 @pytest.fixture
 def records(study: Study, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The records of the study, as Snakemake reads them."""
-    for name in ("DAG", "FilePersistence", "LocalOutputFileCache"):
+    for name in ("DAG", "FilePersistence", "JobScheduler", "LocalOutputFileCache"):
         # As they were, after the test.
         monkeypatch.setattr(snakemake.workflow, name, getattr(snakemake.workflow, name))
     reruns.install()

@@ -142,7 +142,8 @@ def test_a_push_that_was_killed(finished: Study, study: Study, moment: str) -> N
     else:
         kill_while_listing(study, "push")
     study.run("sh", "-c", page_says(f"{ANEW} push"))
-    assert files(remote) == pushed
+    assert {path: content for path, content in files(remote).items() if not path.endswith(".tmp")} == pushed
+    assert study.git("status", "--porcelain") == ""
 
 
 @pytest.mark.parametrize("moment", ["any", "listing"])

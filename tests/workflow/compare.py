@@ -8,6 +8,7 @@ Needed are the jobs that this project lists; tests/workflow/test_matrix.py shows
 import itertools
 import os
 import random
+import re
 import shutil
 import tempfile
 import time
@@ -59,7 +60,7 @@ SCENARIOS: dict[str, Callable[[Study], None]] = {
 
 def without_additions(study: Study) -> None:
     """Leave the workflow as the tools' manuals would have it: no digest of code, no profile, no changed Snakemake."""
-    study.edit("Snakefile", lambda text: text.replace("reruns.install()\n", ""))
+    study.edit("Snakefile", lambda text: re.sub(r"^reruns\.install\(.*\n", "", text, flags=re.M))
     study.edit(
         "Snakefile", lambda text: text.replace("return provenance.code(", "return ''\n    return provenance.code(")
     )

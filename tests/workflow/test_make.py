@@ -38,6 +38,9 @@ def test_remote_gc_leaves_what_head_needs_and_the_local_cache(study: Study) -> N
     cached = files(local)
     assert files(study.path / "remote") > needed
     study.git("checkout", "--quiet", ".")
+    (study.path / "remote/files/md5/00").mkdir(exist_ok=True)
+    (study.path / "remote/files/md5/00/.half-a-copy.tmp").touch()  # as a push leaves it that is killed
+    assert study.git("status", "--porcelain", "remote/files/md5/00") == ""
     make(study, "remote-gc")
     assert files(study.path / "remote") == needed
     assert files(local) == cached

@@ -768,7 +768,9 @@ def _ablations(study: Study, pictures: Mapping[str, Picture]) -> list[Block]:
         told: dict[str, list[str]] = {"lowered": [], "raised": []}
         for row in of_parameter:
             if way := _direction(row):
-                change = f"`{row['model']}` at {_value(row['value'])} by {_estimate(row)}"
+                low, high = sorted(abs(row[end]) for end in ("low", "high"))
+                size = row | {"estimate": abs(row["estimate"]), "low": low, "high": high}
+                change = f"`{row['model']}` at {_value(row['value'])} by {_estimate(size, '.4f')}"
                 told["lowered" if way < 0 else "raised"].append(change)
         parts = [f"the test error is {way} for {_listed(who)}" for way, who in told.items() if who]
         rest = len(of_parameter) - sum(map(len, told.values()))

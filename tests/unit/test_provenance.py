@@ -226,13 +226,20 @@ def alone(folder: Path, python: str = sys.executable) -> str:
     """Return the items of run.py in `folder` as a fresh interpreter with provenance.py alone computes them."""
     shutil.copy(provenance.__file__, folder)
     command = "import provenance; print(provenance.code('run.py', search=[]))"
-    # Without site packages (-S), libraries are those in the folder.
-    return subprocess.run([python, "-S", "-c", command], cwd=folder, check=True, capture_output=True, text=True).stdout
+    # Without site packages (-S), libraries are those in the folder's own.
+    return subprocess.run(
+        [python, "-S", "-c", command],
+        cwd=folder,
+        env={"PYTHONPATH": str(folder / "libraries")},
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
 
 
 def install(folder: Path, name: str, version: str, **files: str) -> None:
-    info = folder / f"{name}-{version}.dist-info"
-    info.mkdir()
+    info = folder / "libraries" / f"{name}-{version}.dist-info"
+    info.mkdir(parents=True)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
     for file, content in files.items():
         (info / file).write_text(content)
@@ -243,6 +250,8 @@ def test_libraries_appear_with_their_version(tmp_path: Path) -> None:
     install(tmp_path, "torch", "2.13.0+cpu")
     install(tmp_path, "PyYAML", "6.0", **{"top_level.txt": "_yaml\nyaml\n"})
     install(tmp_path, "pillow", "13.0", RECORD="PIL/__init__.py,,\n")
+    (tmp_path / "libraries/PIL").mkdir()
+    (tmp_path / "libraries/PIL/__init__.py").touch()  # from Python 3.12 on, a file that is not there is not listed
     before = alone(tmp_path).split()
     assert [item for item in before if "run.py" not in item] == [
         "PyYAML=6.0",
@@ -250,7 +259,7 @@ def test_libraries_appear_with_their_version(tmp_path: Path) -> None:
         "pillow=13.0",
         "torch=2.13.0",
     ]
-    shutil.rmtree(tmp_path / "torch-2.13.0+cpu.dist-info")
+    shutil.rmtree(tmp_path / "libraries/torch-2.13.0+cpu.dist-info")
     install(tmp_path, "torch", "2.14.0")
     assert "torch=2.14.0" in alone(tmp_path).split()
 

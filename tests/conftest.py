@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from studies import Study, finish
 
 # As the study trains: results do not depend on how work is split. Read when torch is first imported.
 os.environ["OMP_NUM_THREADS"] = "1"
+# A shell's job in the background ignores Ctrl-C, and so would all that tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

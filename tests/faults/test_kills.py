@@ -40,14 +40,15 @@ def interrupt(
 ) -> bool:
     """Start a command and send it a signal once a moment is reached; return whether it was still running then."""
     mark = uuid.uuid4().hex
-    process = subprocess.Popen(
-        command,
-        cwd=study.path,
-        env=study.env | {"FAULTS": mark},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    with said(study).open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=study.path,
+            env=study.env | {"FAULTS": mark},
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
     while process.poll() is None and not reached():
         time.sleep(0.01)
     running = process.poll() is None
@@ -61,6 +62,11 @@ def interrupt(
         assert time.monotonic() < deadline, f"{command} left {[process.cmdline() for process in left]}"
         time.sleep(0.1)
     return running
+
+
+def said(study: Study) -> Path:
+    """Where the command that was interrupted last writes what it prints."""
+    return study.path.with_name("said")
 
 
 def after(seconds: float) -> Callable[[], bool]:
@@ -82,7 +88,7 @@ def test_a_run_killed_at_ten_moments(finished: Study, uncomputed: Study) -> None
                 moment.append(after(CHANCE.uniform(0, 2)))
             return bool(moment) and moment[0]()
 
-        assert interrupt(uncomputed, command, reached, number, send), f"nothing was left to kill at {at} records"
+        assert interrupt(uncomputed, command, reached, number, send), said(uncomputed).read_text(encoding="utf-8")
     uncomputed.dvc("repro")
     assert uncomputed.contents() == finished.contents()
     assert uncomputed.snakemake().jobs == set()

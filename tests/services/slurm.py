@@ -97,6 +97,9 @@ class Cluster:
         found = psutil.process_iter(["open_files"])
         steps = [process for process in found if log in {file.path for file in process.info["open_files"] or ()}]
         lost = [process for step in steps for process in (step, *step.children(recursive=True))]
+        for process in lost:  # so that none of them tells of the end of another
+            with suppress(psutil.NoSuchProcess):
+                process.suspend()
         self.daemons.pop(node).close()
         for process in lost:
             with suppress(psutil.NoSuchProcess):

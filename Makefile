@@ -60,6 +60,7 @@ experiments: setup  ## the experiments side by side: test errors, and the parame
 # From a clone, so that only remote/ is cleaned: `dvc gc --cloud` empties the local cache as well.
 .PHONY: remote-gc
 remote-gc: setup  ## drop from remote/ what the last commit does not need
+	@git diff --quiet HEAD -- dvc.lock || { echo "dvc.lock has changes that are not committed: commit them first" >&2; exit 1; }
 	@clone=$$(mktemp -d) && trap 'rm -rf "$$clone"' EXIT && git clone --quiet . "$$clone" && cd "$$clone" && \
 		dvc remote modify --quiet --local remote url '$(CURDIR)/remote' && dvc gc --workspace --cloud --force
 	@find remote -name '.*.tmp' -delete

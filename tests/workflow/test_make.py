@@ -36,7 +36,12 @@ def test_remote_gc_leaves_what_head_needs_and_the_local_cache(study: Study) -> N
     study.dvc("commit", "--force")
     study.dvc("push")
     cached = files(local)
-    assert files(study.path / "remote") > needed
+    pushed = files(study.path / "remote")
+    assert pushed > needed
+    refused = study.run("sh", "-c", "make --old-file setup remote-gc || echo refused").output
+    assert "dvc.lock has changes that are not committed" in refused
+    assert refused.endswith("refused\n")
+    assert files(study.path / "remote") == pushed
     study.git("checkout", "--quiet", ".")
     (study.path / "remote/files/md5/00").mkdir(exist_ok=True)
     (study.path / "remote/files/md5/00/.half-a-copy.tmp").touch()  # as a push leaves it that is killed

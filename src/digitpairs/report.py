@@ -233,17 +233,23 @@ def _direction(row: Mapping[str, Any]) -> int:
     return -1 if high < 0 else 1 if low > 0 else 0
 
 
+def _size(row: Mapping[str, Any]) -> dict[str, float]:
+    """Return a change and its interval without their sign, for a sentence that tells the direction in words."""
+    low, high = sorted(abs(row[end]) for end in ("low", "high"))
+    return {"estimate": abs(row["estimate"]), "low": low, "high": high}
+
+
 def _says(row: Mapping[str, Any], what: str, ends: str = "") -> str:
     """Say in which direction a change goes, if that is told."""
-    estimate, low, high = (_number(row[name]) for name in ("estimate", "low", "high"))
+    low, high = (_number(row[name]) for name in ("low", "high"))
     p = _p(row)
     rest = (f", p {p}" if p else "") + f", n = {row['n']} rounds"
     if isnan(low):
         return "cannot be judged from so few rounds"
-    if _direction(row) < 0:
-        return f"lowers {what} by {-estimate:.4f}{ends} ({P:g}% interval {-high:.4f} to {-low:.4f}{rest})"
-    if _direction(row) > 0:
-        return f"raises {what} by {estimate:.4f}{ends} ({P:g}% interval {low:.4f} to {high:.4f}{rest})"
+    if way := _direction(row):
+        size, least, most = _size(row).values()
+        verb = "lowers" if way < 0 else "raises"
+        return f"{verb} {what} by {size:.4f}{ends} ({P:g}% interval {least:.4f} to {most:.4f}{rest})"
     return f"makes no difference that these rounds can tell ({P:g}% interval {low:+.4f} to {high:+.4f}{rest})"
 
 
@@ -768,9 +774,7 @@ def _ablations(study: Study, pictures: Mapping[str, Picture]) -> list[Block]:
         told: dict[str, list[str]] = {"lowered": [], "raised": []}
         for row in of_parameter:
             if way := _direction(row):
-                low, high = sorted(abs(row[end]) for end in ("low", "high"))
-                size = row | {"estimate": abs(row["estimate"]), "low": low, "high": high}
-                change = f"`{row['model']}` at {_value(row['value'])} by {_estimate(size, '.4f')}"
+                change = f"`{row['model']}` at {_value(row['value'])} by {_estimate(_size(row), '.4f')}"
                 told["lowered" if way < 0 else "raised"].append(change)
         parts = [f"the test error is {way} for {_listed(who)}" for way, who in told.items() if who]
         rest = len(of_parameter) - sum(map(len, told.values()))

@@ -40,6 +40,9 @@ os.environ.update(
     OMP_NUM_THREADS="1",
     GLIBC_TUNABLES="glibc.malloc.hugetlb=1",  # large pages, where the system has them: 4 % of training
 )
+# The vector instructions that torch uses: with more than AVX2, losses over ten digits are rounded differently. So all
+# processors that have it agree, and one may ask for others.
+os.environ.setdefault("ATEN_CPU_CAPABILITY", "avx2")
 
 # Where the full MNIST is looked for: the user's cache folder, or where params.yaml says.
 if study.more_data:
@@ -213,6 +216,11 @@ def more_data():
             yield MORE_DATA.format(**key), key | {"epochs": epochs}
 
 
+def shown(result, category, **labels):
+    """Mark a result for `snakemake --report`."""
+    return report(result, caption="src/digitpairs/captions.rst", category=category, labels=labels)
+
+
 # How a rule trains rounds of one configuration from their start.
 TRAIN = (
     'python "$SCRIPTS"/train.py --stream final {params.arguments} --pairs {input.pairs:q}'
@@ -233,6 +241,14 @@ def longest(model):
     """Name the configuration of a model's grid that trains longest: which one will be chosen is not known yet."""
     values = study.grid.models[model]
     return {"epochs": max(values.epochs), "batch_size": min(values.batch_size)}
+
+
+def heavier_first(wildcards):
+    """Let the models that params.yaml names last start first: they build on the ones before and take longer.
+
+    What starts last should be short: at the end, no other step keeps the other cores busy.
+    """
+    return MODELS.index(wildcards.model)
 
 
 def more_data_minutes(wildcards):
@@ -348,7 +364,7 @@ rule grid:
     input:
         CELLS,
     output:
-        "results/grid.csv",
+        shown("results/grid.csv", "Tables", table="grid search"),
     log:
         "logs/grid.log",
     params:
@@ -363,7 +379,7 @@ checkpoint select:
     input:
         "results/grid.csv",
     output:
-        "results/selection.json",
+        shown("results/selection.json", "Tables", table="chosen configurations"),
     log:
         "logs/selection.log",
     params:
@@ -382,6 +398,7 @@ rule final:
     log:
         "logs/final/{protocol}/{model}.log",
     cache: "omit-software"
+    priority: heavier_first
     resources:
         mem_mb=lambda _, attempt: attempt * megabytes(N_PAIRS * study.final.rounds),
         runtime=lambda wildcards, attempt: attempt * minutes(**longest(wildcards.model), rounds=study.final.rounds),
@@ -400,6 +417,7 @@ rule ablation:
     log:
         "logs/ablations/{parameter}~{value}/{model}.log",
     cache: "omit-software"
+    priority: heavier_first
     resources:
         mem_mb=lambda _, attempt: attempt * megabytes(N_PAIRS * study.ablations.rounds),
         runtime=lambda wildcards, attempt: attempt * minutes(**longest(wildcards.model), rounds=study.ablations.rounds),
@@ -414,7 +432,7 @@ rule ablations:
     input:
         list(dict.fromkeys(table for table, _ in ablations())),
     output:
-        "results/ablations.csv",
+        shown("results/ablations.csv", "Tables", table="ablations"),
     log:
         "logs/ablations.log",
     params:
@@ -471,7 +489,7 @@ if study.more_data and MNIST_IS_HERE:
         input:
             [table for table, _ in more_data()],
         output:
-            "results/more_data.csv",
+            shown("results/more_data.csv", "Tables", table="more training pairs"),
         log:
             "logs/more_data.log",
         params:
@@ -486,7 +504,7 @@ rule mistakes:
         weights=WEIGHTS,
         pairs=PAIRS[0],
     output:
-        "results/mistakes.csv",
+        shown("results/mistakes.csv", "Tables", table="mistakes"),
     log:
         "logs/mistakes.log",
     params:
@@ -505,8 +523,8 @@ rule examine:
         ablations=ABLATIONS,
         more_data=MORE_DATA_TABLE,
     output:
-        statistics="results/statistics.json",
-        claims="results/claims.json",
+        statistics=shown("results/statistics.json", "Tables", table="intervals and tests"),
+        claims=shown("results/claims.json", "Tables", table="the paper's statements"),
     log:
         "logs/examine.log",
     params:
@@ -524,7 +542,7 @@ rule metrics:
         rounds=FINAL_ROUNDS,
         selection="results/selection.json",
     output:
-        "reports/metrics.json",
+        shown("reports/metrics.json", "Tables", table="headline numbers"),
     log:
         "logs/metrics.log",
     params:
@@ -536,7 +554,8 @@ rule metrics:
 
 rule architecture:
     output:
-        multiext("reports/figures/figure_{number}", ".svg", ".png"),
+        shown("reports/figures/figure_{number}.svg", "Figures", figure="Figure {number}"),
+        "reports/figures/figure_{number}.png",
     log:
         "logs/figures/figure_{number}.log",
     wildcard_constraints:
@@ -554,7 +573,8 @@ rule rounds:
     input:
         lambda wildcards: FIXED_ROUNDS if wildcards.number == "3" else FINAL_ROUNDS,
     output:
-        multiext("reports/figures/figure_{number}", ".svg", ".png"),
+        shown("reports/figures/figure_{number}.svg", "Figures", figure="Figure {number}"),
+        "reports/figures/figure_{number}.png",
     log:
         "logs/figures/figure_{number}.log",
     wildcard_constraints:
@@ -570,7 +590,8 @@ rule curves:
     input:
         CURVES,
     output:
-        multiext("reports/figures/learning_curves", ".svg", ".png"),
+        shown("reports/figures/learning_curves.svg", "Figures", figure="learning curves"),
+        "reports/figures/learning_curves.png",
     log:
         "logs/figures/learning_curves.log",
     params:
@@ -584,7 +605,8 @@ rule heat_maps:
         grid="results/grid.csv",
         selection="results/selection.json",
     output:
-        multiext("reports/figures/grid_{model}", ".svg", ".png"),
+        shown("reports/figures/grid_{model}.svg", "Figures", figure="grid of {model}"),
+        "reports/figures/grid_{model}.png",
     log:
         "logs/figures/grid_{model}.log",
     params:
@@ -599,7 +621,8 @@ rule findings:
     input:
         "results/statistics.json",
     output:
-        multiext("reports/figures/{finding}", ".svg", ".png"),
+        shown("reports/figures/{finding}.svg", "Figures", figure="{finding}"),
+        "reports/figures/{finding}.png",
     log:
         "logs/figures/{finding}.log",
     params:
@@ -625,12 +648,12 @@ rule report:
         figures=expand("reports/figures/{figure}.svg", figure=FIGURES),
     output:
         markdown="reports/README.md",
-        html="reports/report.html",
+        html=shown("reports/report.html", "Reports", report="interactive page"),
     log:
         "logs/report.log",
     params:
         arguments=arguments(data=json.dumps(study.data.model_dump())),
-        code=code("write_report.py"),
+        code=code("write_report.py", "src/digitpairs/captions.rst"),
     shell:
         'python "$SCRIPTS"/write_report.py {input.rounds:q} {input.by_test:q} --curves {input.curves:q} --grid {input.grid:q}'
         " --selection {input.selection:q} --statistics {input.statistics:q} --claims {input.claims:q}"
@@ -648,7 +671,7 @@ rule article:
         metrics="reports/metrics.json",
         figures=expand("reports/figures/{figure}.svg", figure=FIGURES),
     output:
-        "reports/report.pdf",
+        shown("reports/report.pdf", "Reports", report="article"),
     log:
         "logs/article.log",
     params:

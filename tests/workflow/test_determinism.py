@@ -17,6 +17,8 @@ import pandas as pd
 import pytest
 from studies import contents
 
+from digitpairs.origin import instructions
+
 ROOT = Path(__file__).parents[2]
 PARAMS = """\
 seed: 0
@@ -91,6 +93,19 @@ def test_two_cores_give_the_same_bytes(finished: Path, tmp_path: Path) -> None:
     study = new_study(tmp_path)
     run(study, "--cores", "2")
     assert_same_files(study, finished)
+
+
+def test_more_vector_instructions_than_avx2_are_not_used(finished: Path, tmp_path: Path) -> None:
+    """On a processor without AVX-512 this holds anyway."""
+    if not instructions():
+        pytest.skip("this processor has no AVX2")
+    cell = "grid/siamese_aux/batch_size~30/learning_rate~0.01/epochs~2"
+    options = ["--model=siamese_aux", '--options={"batch_norm": "before", "auxiliary_weight": 1.0}', "--epochs=2"]
+    options += ["--batch-size=30", "--learning-rate=0.01", "--weight-decay=0.0", "--rounds=2", "--seed=0"]
+    options += ["--stream=grid", f"--pairs={finished}/data/pairs/seed~0.npz", f"--output={tmp_path}/rounds.csv"]
+    env = os.environ | {"ATEN_CPU_CAPABILITY": "avx2", "PYTHONPATH": str(ROOT / "src")}
+    subprocess.run([sys.executable, str(ROOT / "scripts/train.py"), *options], env=env, check=True)
+    assert (tmp_path / "rounds.csv").read_bytes() == (finished / "results" / cell / "rounds.csv").read_bytes()
 
 
 def kill_when(study: Path, reached: Callable[[], bool]) -> None:

@@ -109,7 +109,7 @@ def workflow(folder: Path, cells: int) -> dict[str, dict[str, float]]:
 
 def plot(results: dict[str, Any], path: Path) -> None:
     """Draw seconds against size on logarithmic axes: what is trained on the left, the workflow on the right."""
-    figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
+    figure, axes = plt.subplots(1, 2, figsize=(9, 4.2), layout="constrained")
     for title, series in results.items():
         training = title in TRAINING
         seconds = [point["cpu_seconds" if training else "wall_seconds"] for point in series["points"].values()]
@@ -117,7 +117,7 @@ def plot(results: dict[str, Any], path: Path) -> None:
     for axis, x, y in zip(axes, ("Rounds, or training pairs", "Cells"), ("CPU time (s)", "Wall time (s)"), strict=True):
         axis.set(xlabel=x, ylabel=y)
         axis.grid(alpha=0.3)
-        axis.legend(fontsize="small")
+        axis.legend(fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     figure.savefig(path)
 
 

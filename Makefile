@@ -84,7 +84,7 @@ lint: .venv/requirements-dev.stamp  ## style and types of all code and of the Sn
 
 .PHONY: bench
 bench: setup  ## the speed of training, beside the plain loop's
-	GLIBC_TUNABLES=glibc.malloc.hugetlb=1 ATEN_CPU_CAPABILITY=avx2 PYTHONPATH=src python benchmarks/speed.py
+	GLIBC_TUNABLES=glibc.malloc.hugetlb=1 PYTHONPATH=src python benchmarks/speed.py
 
 # Existing pins stay unless pyproject.toml forbids them: delete the lock files first to get the newest versions.
 # The local label, as in torch 2.13.0+cpu, is one machine's; the pin is for all.

@@ -84,6 +84,7 @@ FIGURES = [
     *(f"grid_{model}" for model in MODELS),
     *FINDINGS,
 ]
+CAPTIONS = "src/digitpairs/captions.rst"
 ARCHITECTURES = {"1": "baseline", "2": "siamese"}  # the paper's Figures 1 and 2
 
 
@@ -217,7 +218,12 @@ def more_data():
 
 def shown(result, category, **labels):
     """Mark a result for `snakemake --report`."""
-    return report(result, caption="src/digitpairs/captions.rst", category=category, labels=labels)
+    return report(result, caption=CAPTIONS, category=category, labels=labels)
+
+
+def drawn(path, figure):
+    """Name the files of a figure, and mark one of them."""
+    return [shown(f"{path}.svg", "Figures", figure=figure), f"{path}.png"]
 
 
 # How a rule trains rounds of one configuration from their start.
@@ -553,8 +559,7 @@ rule metrics:
 
 rule architecture:
     output:
-        shown("reports/figures/figure_{number}.svg", "Figures", figure="Figure {number}"),
-        "reports/figures/figure_{number}.png",
+        drawn("reports/figures/figure_{number}", figure="Figure {number}"),
     log:
         "logs/figures/figure_{number}.log",
     wildcard_constraints:
@@ -572,8 +577,7 @@ rule rounds:
     input:
         lambda wildcards: FIXED_ROUNDS if wildcards.number == "3" else FINAL_ROUNDS,
     output:
-        shown("reports/figures/figure_{number}.svg", "Figures", figure="Figure {number}"),
-        "reports/figures/figure_{number}.png",
+        drawn("reports/figures/figure_{number}", figure="Figure {number}"),
     log:
         "logs/figures/figure_{number}.log",
     wildcard_constraints:
@@ -589,8 +593,7 @@ rule curves:
     input:
         CURVES,
     output:
-        shown("reports/figures/learning_curves.svg", "Figures", figure="learning curves"),
-        "reports/figures/learning_curves.png",
+        drawn("reports/figures/learning_curves", figure="learning curves"),
     log:
         "logs/figures/learning_curves.log",
     params:
@@ -604,8 +607,7 @@ rule heat_maps:
         grid="results/grid.csv",
         selection="results/selection.json",
     output:
-        shown("reports/figures/grid_{model}.svg", "Figures", figure="grid of {model}"),
-        "reports/figures/grid_{model}.png",
+        drawn("reports/figures/grid_{model}", figure="grid of {model}"),
     log:
         "logs/figures/grid_{model}.log",
     params:
@@ -620,8 +622,7 @@ rule findings:
     input:
         "results/statistics.json",
     output:
-        shown("reports/figures/{finding}.svg", "Figures", figure="{finding}"),
-        "reports/figures/{finding}.png",
+        drawn("reports/figures/{finding}", figure="{finding}"),
     log:
         "logs/figures/{finding}.log",
     params:
@@ -652,7 +653,7 @@ rule report:
         "logs/report.log",
     params:
         arguments=arguments(data=json.dumps(study.data.model_dump())),
-        code=code("write_report.py", "src/digitpairs/captions.rst"),
+        code=code("write_report.py", CAPTIONS),
     shell:
         'python "$SCRIPTS"/write_report.py {input.rounds:q} {input.by_test:q} --curves {input.curves:q} --grid {input.grid:q}'
         " --selection {input.selection:q} --statistics {input.statistics:q} --claims {input.claims:q}"

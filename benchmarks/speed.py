@@ -17,7 +17,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any, cast
 
-os.environ["OMP_NUM_THREADS"] = "1"
+from digitpairs.origin import instructions
+
+os.environ.update(instructions() | os.environ, OMP_NUM_THREADS="1")  # as in a step; torch reads them when imported
 
 import torch
 from torch import Tensor, nn

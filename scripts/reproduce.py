@@ -138,16 +138,13 @@ def built_files(folder: Path) -> dict[str, bytes]:
     return {path: content for path, content in contents.items() if path != CERTIFICATE}
 
 
-def torch(expression: str) -> str:
-    """Evaluate an expression with torch in the environment of a step."""
-    command = [sys.executable, "-c", f"import torch; print({expression})"]
-    env = instructions() | os.environ
-    return subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603
-
-
 def machine() -> dict[str, Any]:
     """Describe what decides how numbers are rounded: processor, instruction sets, libraries' builds."""
     vectors = re.compile(r"s?sse|avx|fma|f16c|amx|asimd|sve")
+    step = instructions() | os.environ  # decides when torch is imported, so another process is asked
+    asked = "import torch; print(torch.backends.cpu.get_cpu_capability(), torch.__config__.show(), sep='\\n')"
+    torch = subprocess.run([sys.executable, "-c", asked], env=step, capture_output=True, text=True, check=True)  # noqa: S603
+    capability, *build = torch.stdout.strip().splitlines()
     return {
         "system": f"{platform.system()} {platform.machine()}",
         "processor": processor() or "unknown",
@@ -155,11 +152,11 @@ def machine() -> dict[str, Any]:
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "vector instructions": sorted(flag for flag in cpuinfo("flags|Features").split() if vectors.match(flag)),
         "used": {
-            "torch": torch("torch.backends.cpu.get_cpu_capability()"),
+            "torch": capability,
             "numpy": np.show_config(mode="dicts")["SIMD Extensions"]["found"],
         },
-        "pinned by": {name: value for name, value in (instructions() | os.environ).items() if name in PINS},
-        "torch build": [line.strip(" -") for line in torch("torch.__config__.show()").splitlines()],
+        "pinned by": {name: value for name, value in step.items() if name in PINS},
+        "torch build": [line.strip(" -") for line in build],
     }
 
 

@@ -340,7 +340,6 @@ def _errors(study: Study, errors: Mapping[str, Mapping[str, Summary]], pictures:
     return blocks
 
 
-# Captions of the figures; {names} match the names of the figures' files.
 def _pictures(figures: Iterable[str], errors: Mapping[str, Mapping[str, Summary]]) -> dict[str, Picture]:
     """Caption the figures that exist; the alternative text adds the numbers that one shows."""
     captions = Template(CAPTIONS.read_text(encoding="utf-8"))

@@ -161,8 +161,8 @@ def _versions(package: str) -> dict[str, str]:
     try:
         owners = [metadata.distribution(package)]
     except metadata.PackageNotFoundError:  # named otherwise, as PyYAML provides yaml
-        installed = metadata.distributions()
-        names = [owner.name for owner in installed if package in (owner.read_text("top_level.txt") or "").split()]
-        # Only the list of all installed files is complete; it takes 0.2 s to read.
+        initial = f"\n{package}/__init__.py,"
+        names = [owner.name for owner in metadata.distributions() if initial in f"\n{owner.read_text('RECORD')}"]
+        # Only all installed files, parsed, show what is no ordinary package; that takes 0.1 s.
         owners = [metadata.distribution(name) for name in names or metadata.packages_distributions().get(package, [])]
     return {owner.name: owner.version.partition("+")[0] for owner in owners} or {package: "missing"}

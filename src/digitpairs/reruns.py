@@ -3,17 +3,20 @@
 Its DAG decides before the first job starts, and runs whatever follows a job that runs; its reasons do not say which
 value changed. Its records trust the files that they describe, and its cache trusts each entry, and links to it, so that
 whoever writes to a result writes into the cache. After a SIGKILL its lock stays behind and stops the next run, and its
-jobs go on. Its scheduler works the more the longer a run takes.
+jobs go on. Its scheduler works the more the longer a run takes, and a dry run of 10,000 jobs takes 23 s.
 """
 
 import contextlib
 import fcntl
 import functools
+import gc
 import glob
 import hashlib
+import heapq
 import json
 import re
 import shutil
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -21,19 +24,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from snakemake import workflow
+from snakemake import common, rules, workflow
 from snakemake.caching.local import OutputFileCache
 from snakemake.dag import DAG
-from snakemake.exceptions import LockException
 from snakemake.jobs import Reason
 from snakemake.logging import logger
 from snakemake.persistence import MetadataRecord
 from snakemake.persistence.file import FilePersistence
 from snakemake.scheduling.job_scheduler import JobScheduler
+from snakemake.settings.enums import Quietness
 
 from digitpairs.explain import explain
 from digitpairs.files import write_atomically
 from digitpairs.orphans import no_orphans
+
+WEIGHED = 500  # jobs; where more could start at once, the others start when one of these ends
 
 
 class _Reason(Reason):  # type: ignore[misc]
@@ -93,9 +98,25 @@ def _waits_for_checkpoint(job: Any) -> bool:
 
 
 class _Scheduler(JobScheduler):  # type: ignore[misc]
-    """Looks at its jobs again after a while, not after a while for each look: its timers would start one another."""
+    """Weighs the jobs of highest priority, not all that are ready, before one starts.
+
+    It looks at its jobs again after a while, not after a while for each look: its timers would start one another.
+    """
 
     _next = 0.0
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if self.dryrun and Quietness.RULES in (self.quiet or ()):
+            self._executor.printjob = lambda job: (
+                None
+            )  # it would describe each job, which takes long, and print nothing
+
+    @property
+    def open_jobs(self) -> list[Any]:
+        """Return the jobs to choose from."""
+        ready: list[Any] = super().open_jobs
+        return ready if self.dryrun else heapq.nlargest(WEIGHED, ready, key=lambda job: job.priority)
 
     def _schedule_reevalutation(self, delay: float) -> None:
         if time.monotonic() >= self._next:  # else a timer is still to come
@@ -162,7 +183,7 @@ class _Persistence(FilePersistence):  # type: ignore[misc]
     @contextmanager
     def lock_warn_only(self) -> Iterator[None]:
         """Say in a dry run whether a Snakemake runs here."""
-        with contextlib.suppress(LockException), self._alone():
+        with contextlib.suppress(SystemExit), self._alone():
             pass
         with super().lock_warn_only():
             yield
@@ -171,13 +192,16 @@ class _Persistence(FilePersistence):  # type: ignore[misc]
     def _alone(self) -> Iterator[None]:
         """Hold the system's own lock, which does not outlive a process, and remove the locks of those that were killed.
 
-        Raises `LockException` where another process holds it.
+        Ends this process where another one holds it.
         """
         with (Path(self.path) / "running").open("w") as running:
             try:
                 fcntl.flock(running, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise LockException from None
+                folder = Path(self.path).resolve().parent
+                sys.exit(
+                    f"error: Directory cannot be locked: another Snakemake runs in {folder}; wait for it, or stop it"
+                )
             except OSError:
                 logger.debug("This file system has no such locks: Snakemake's own lock decides.")
             else:
@@ -253,6 +277,10 @@ def install(unversioned: str = "$^") -> None:
     there may be another branch's.
     """
     _Persistence.unversioned = re.compile(unversioned)
+    # For a study of 10,000 cells these two save a half of what remains: a graph of jobs stays, so the collector looks
+    # for garbage in vain, and each job asks for the parameters of the same few functions 25 times.
+    gc.set_threshold(50_000, 20, 100)
+    rules.get_function_params = common.get_function_params = functools.cache(common.get_function_params)
     workflow.DAG = _DAG
     workflow.JobScheduler = _Scheduler
     workflow.FilePersistence = _Persistence

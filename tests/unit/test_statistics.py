@@ -349,3 +349,15 @@ def test_a_tiny_study(n: int) -> None:
     assert written["two_factors"] == {}
     empty = statistics.tabulate(final, table, selection.select(table, "validation"), {})
     assert (empty["ablations"], empty["more_data"]) == ([], {})
+
+
+def test_json_has_the_digits_on_which_processors_agree() -> None:
+    numbers = {"third": 1 / 3, "one rounding later": 1 / 3 + 1e-16, "p": 6.103515625e-05, "n": 15, "none": float("nan")}
+    third = 0.333333333333
+    assert json.loads(tables.to_json(numbers)) == {
+        "third": third,
+        "one rounding later": third,
+        "p": 6.103515625e-05,
+        "n": 15,
+        "none": None,
+    }

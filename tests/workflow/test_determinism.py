@@ -141,7 +141,9 @@ def test_a_second_run_beside_a_live_one_is_refused(tmp_path: Path) -> None:
     while not (study / "logs/pairs").exists():
         assert process.poll() is None, process.communicate()[0]
         time.sleep(0.01)
-    assert "Directory cannot be locked" in run(study, "--cores", "1", "results/grid.csv", code=1)
+    refused = run(study, "--cores", "1", "results/grid.csv", code=1)
+    assert f"Directory cannot be locked: another Snakemake runs in {study};" in refused
+    assert "--unlock" not in refused  # it would let two run
     assert process.poll() is None
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()

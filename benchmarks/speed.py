@@ -36,6 +36,7 @@ from digitpairs.training import Configuration, Dataset, Run, keep_freed_memory
 ROOT = Path(__file__).resolve().parent.parent
 NETS = 10  # as many as the grid has rounds
 SGEMM = 1024
+JOBS = 3  # of each kind that is priced
 
 
 def useful_flops(net: PairNet) -> float:
@@ -174,7 +175,8 @@ def cpu_seconds(command: list[str]) -> tuple[float, float]:
 def measure_jobs(grid: dict[str, Any], rounds: int, settings: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Price real jobs: for each model and batch size, CPU seconds of any job and of each epoch, and peak memory.
 
-    Two jobs, of 5 epochs and of 20 more, give the line `start-up, evaluation and files + slope * epochs`.
+    Jobs of 5 epochs and of 20 more, the median of a few of each, give the line
+    `start-up, evaluation and files + slope * epochs`.
     """
     prices: dict[str, Any] = {}
     for model, values in grid.items():
@@ -182,22 +184,26 @@ def measure_jobs(grid: dict[str, Any], rounds: int, settings: dict[str, Any], fo
         for batch_size in values["batch_size"]:
             used = []
             for epochs in (5, 25):
-                arguments = {
-                    "stream": "grid",
-                    "pairs": folder / "pairs.npz",
-                    "model": model,
-                    "options": json.dumps(options),
-                    "batch-size": batch_size,
-                    "learning-rate": 0.01,
-                    "weight-decay": 0.0,
-                    "seed": 0,
-                    "rounds": rounds,
-                    "epochs": epochs,
-                    "states": folder / f"{model}-{batch_size}",
-                    "output": folder / "rounds.csv",
-                }
-                spelled = [f"--{name}={value}" for name, value in arguments.items()]
-                used.append(cpu_seconds([sys.executable, str(ROOT / "scripts" / "train.py"), *spelled]))
+                runs = []
+                for repetition in range(JOBS):
+                    arguments = {
+                        "stream": "grid",
+                        "pairs": folder / "pairs.npz",
+                        "model": model,
+                        "options": json.dumps(options),
+                        "batch-size": batch_size,
+                        "learning-rate": 0.01,
+                        "weight-decay": 0.0,
+                        "seed": 0,
+                        "rounds": rounds,
+                        "epochs": epochs,
+                        "states": folder / f"{model}-{batch_size}-{repetition}",
+                        "output": folder / "rounds.csv",
+                    }
+                    spelled = [f"--{name}={value}" for name, value in arguments.items()]
+                    runs.append(cpu_seconds([sys.executable, str(ROOT / "scripts" / "train.py"), *spelled]))
+                taken, peaks = zip(*runs, strict=True)
+                used.append((median(taken), max(peaks)))
             slope = (used[1][0] - used[0][0]) / 15
             prices[f"{model} {batch_size}"] = {
                 "cpu_seconds_per_job": used[0][0] - 5 * slope,
@@ -234,7 +240,7 @@ def price_grid(grid: dict[str, Any], rounds: int, prices: dict[str, Any], loop: 
 def main() -> None:
     """Parse arguments, measure, print the table, write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--repetitions", type=int, default=10)
     parser.add_argument("--output", type=Path, default=ROOT / "benchmarks" / "results.json")
     args = parser.parse_args()
     torch.set_num_threads(1)

@@ -27,7 +27,7 @@ def rebuilt(finished: Study, tmp_path_factory: pytest.TempPathFactory) -> tuple[
         stdout=subprocess.DEVNULL,
         start_new_session=True,
     )
-    while not any(path.is_file() for path in folder.glob("new/.snakemake/cells/*")):  # no cell is done
+    while not any(folder.glob("new/.snakemake/cells/*.sha256")):  # the last file of a cell that is done
         assert process.poll() is None
         time.sleep(0.1)
     os.killpg(process.pid, signal.SIGKILL)

@@ -37,6 +37,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NETS = 10  # as many as the grid has rounds
 SGEMM = 1024
 JOBS = 3  # of each kind that is priced
+FEW, MORE = 2, 10  # epochs: of a job from the start, and of one that continues it
 
 
 def useful_flops(net: PairNet) -> float:
@@ -175,7 +176,7 @@ def cpu_seconds(command: list[str]) -> tuple[float, float]:
 def measure_jobs(grid: dict[str, Any], rounds: int, settings: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Price real jobs: for each model and batch size, CPU seconds of any job and of each epoch, and peak memory.
 
-    Jobs of 5 epochs and of 20 more, the median of a few of each, give the line
+    Jobs of a few epochs and jobs of some more, the median of each, give the line
     `start-up, evaluation and files + slope * epochs`.
     """
     prices: dict[str, Any] = {}
@@ -183,7 +184,7 @@ def measure_jobs(grid: dict[str, Any], rounds: int, settings: dict[str, Any], fo
         options = {name: settings[name] for name in models.options(model)}
         for batch_size in values["batch_size"]:
             used = []
-            for epochs in (5, 25):
+            for epochs in (FEW, FEW + MORE):
                 runs = []
                 for repetition in range(JOBS):
                     arguments = {
@@ -204,9 +205,9 @@ def measure_jobs(grid: dict[str, Any], rounds: int, settings: dict[str, Any], fo
                     runs.append(cpu_seconds([sys.executable, str(ROOT / "scripts" / "train.py"), *spelled]))
                 taken, peaks = zip(*runs, strict=True)
                 used.append((median(taken), max(peaks)))
-            slope = (used[1][0] - used[0][0]) / 15
+            slope = (used[1][0] - used[0][0]) / (MORE - FEW)
             prices[f"{model} {batch_size}"] = {
-                "cpu_seconds_per_job": used[0][0] - 5 * slope,
+                "cpu_seconds_per_job": used[0][0] - FEW * slope,
                 "cpu_seconds_per_epoch_of_all_rounds": slope,
                 "peak_memory_bytes": max(peak for _, peak in used),
             }

@@ -352,12 +352,6 @@ def test_a_tiny_study(n: int) -> None:
 
 
 def test_json_has_the_digits_on_which_processors_agree() -> None:
-    numbers = {"third": 1 / 3, "one rounding later": 1 / 3 + 1e-16, "p": 6.103515625e-05, "n": 15, "none": float("nan")}
-    third = 0.333333333333
-    assert json.loads(tables.to_json(numbers)) == {
-        "third": third,
-        "one rounding later": third,
-        "p": 6.103515625e-05,
-        "n": 15,
-        "none": None,
-    }
+    numbers = {"third": 1 / 3, "p": 6.103515625e-05, "n": 15, "none": float("nan")}
+    assert json.loads(tables.to_json(numbers)) == {"third": 0.333333333333, "p": 6.103515625e-05, "n": 15, "none": None}
+    assert tables.to_json({"sum": 0.1 + 0.2}) == tables.to_json({"sum": 0.3})

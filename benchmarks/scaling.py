@@ -94,11 +94,11 @@ def workflow(folder: Path, cells: int) -> dict[str, dict[str, float]]:
     params |= {"grid": {"rounds": 10, "baseline": baseline}, "ablations": None, "more_data": None}
     (project / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     measure([BIN / "dvc", "init", "--quiet", "--no-scm"], project)
-    table = ["results/grid.csv", "--quiet", "all"]
+    table = ["snakemake", "results/grid.csv", "--quiet"]
     commands = {
-        "snakemake, dry run": ["snakemake", "--dry-run", "results/grid.csv", "--quiet", "rules"],
-        "snakemake, cells that train nothing": ["snakemake", "--cores", "2", *table],
-        "snakemake, nothing to do": ["snakemake", "--cores", "2", *table],
+        "snakemake, dry run": [*table, "rules", "--dry-run"],
+        "snakemake, cells that train nothing": [*table, "all", "--cores", "2"],
+        "snakemake, nothing to do": [*table, "all", "--cores", "2"],
         "dvc add": ["dvc", "add", "--quiet", "results", ".snakemake/metadata"],
         "dvc status": ["dvc", "status", "--quiet"],
     }

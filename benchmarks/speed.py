@@ -173,43 +173,46 @@ def cpu_seconds(command: list[str]) -> tuple[float, float]:
     return usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024.0
 
 
+def price_job(arguments: dict[str, Any], states: Path) -> tuple[float, float]:
+    """Run some jobs of one kind, each with states of its own; return median CPU seconds and greatest peak memory."""
+    runs = []
+    for repetition in range(JOBS):
+        spelled = [f"--{name}={value}" for name, value in arguments.items()]
+        spelled.append(f"--states={states / str(repetition)}")
+        runs.append(cpu_seconds([sys.executable, str(ROOT / "scripts" / "train.py"), *spelled]))
+    taken, peaks = zip(*runs, strict=True)
+    return median(taken), max(peaks)
+
+
 def measure_jobs(grid: dict[str, Any], rounds: int, settings: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Price real jobs: for each model and batch size, CPU seconds of any job and of each epoch, and peak memory.
 
-    Jobs of a few epochs and jobs of some more, the median of each, give the line
+    Jobs of a few epochs, and of more that continue them, give the line
     `start-up, evaluation and files + slope * epochs`.
     """
     prices: dict[str, Any] = {}
     for model, values in grid.items():
-        options = {name: settings[name] for name in models.options(model)}
         for batch_size in values["batch_size"]:
-            used = []
-            for epochs in (FEW, FEW + MORE):
-                runs = []
-                for repetition in range(JOBS):
-                    arguments = {
-                        "stream": "grid",
-                        "pairs": folder / "pairs.npz",
-                        "model": model,
-                        "options": json.dumps(options),
-                        "batch-size": batch_size,
-                        "learning-rate": 0.01,
-                        "weight-decay": 0.0,
-                        "seed": 0,
-                        "rounds": rounds,
-                        "epochs": epochs,
-                        "states": folder / f"{model}-{batch_size}-{repetition}",
-                        "output": folder / "rounds.csv",
-                    }
-                    spelled = [f"--{name}={value}" for name, value in arguments.items()]
-                    runs.append(cpu_seconds([sys.executable, str(ROOT / "scripts" / "train.py"), *spelled]))
-                taken, peaks = zip(*runs, strict=True)
-                used.append((median(taken), max(peaks)))
-            slope = (used[1][0] - used[0][0]) / (MORE - FEW)
+            arguments = {
+                "stream": "grid",
+                "pairs": folder / "pairs.npz",
+                "model": model,
+                "options": json.dumps({name: settings[name] for name in models.options(model)}),
+                "batch-size": batch_size,
+                "learning-rate": 0.01,
+                "weight-decay": 0.0,
+                "seed": 0,
+                "rounds": rounds,
+                "output": folder / "rounds.csv",
+            }
+            states = folder / f"{model}-{batch_size}"
+            few, few_peak = price_job(arguments | {"epochs": FEW}, states)
+            more, more_peak = price_job(arguments | {"epochs": FEW + MORE}, states)
+            slope = (more - few) / (MORE - FEW)
             prices[f"{model} {batch_size}"] = {
-                "cpu_seconds_per_job": used[0][0] - FEW * slope,
+                "cpu_seconds_per_job": few - FEW * slope,
                 "cpu_seconds_per_epoch_of_all_rounds": slope,
-                "peak_memory_bytes": max(peak for _, peak in used),
+                "peak_memory_bytes": max(few_peak, more_peak),
             }
     return prices
 

@@ -14,10 +14,11 @@ sys.path.insert(0, str(ROOT / "src"))
 
 from snakemake.logging import logger
 
-from digitpairs import folders, models, provenance, reruns
+import exactrun
+from digitpairs import folders, models
 from digitpairs.cells import CELL, cells
 from digitpairs.errors import StudyError
-from digitpairs.origin import instructions
+from digitpairs.reproduction.origin import instructions
 from digitpairs.params import load_params
 
 try:
@@ -29,7 +30,7 @@ except StudyError as error:
 CACHE = os.environ.setdefault("SNAKEMAKE_OUTPUT_CACHE", str(folders.CELLS))
 STATES = Path(CACHE, "states")
 STATES.mkdir(parents=True, exist_ok=True)
-reruns.install(unversioned="results/final/resampled.*/rounds.safetensors")  # as .dvcignore says
+exactrun.install(unversioned="results/final/resampled.*/rounds.safetensors")  # as .dvcignore says
 
 # Each step runs the code beside this Snakefile with the Python that runs Snakemake, on one thread. Where things lie is
 # told by the environment: Snakemake records commands, and records are shared.
@@ -84,14 +85,14 @@ FIGURES = [
     *(f"grid_{model}" for model in MODELS),
     *FINDINGS,
 ]
-CAPTIONS = "src/digitpairs/captions.rst"
+CAPTIONS = "src/digitpairs/reporting/captions.rst"
 ARCHITECTURES = {"1": "baseline", "2": "siamese"}  # the paper's Figures 1 and 2
 
 
 @functools.cache
 def code(script, *others):
     """Digest the code that a step runs, so that an edit reruns it whatever the files' times say."""
-    return provenance.code(f"scripts/{script}", *others, root=ROOT)
+    return exactrun.code(f"scripts/{script}", *others, root=ROOT)
 
 
 def module(model):
@@ -676,7 +677,7 @@ rule article:
         "logs/article.log",
     params:
         arguments=arguments(params=json.dumps(study.model_dump(), sort_keys=True)),
-        code=code("typeset_article.py", "src/digitpairs/article.typ"),
+        code=code("typeset_article.py", "src/digitpairs/reporting/article.typ"),
     shell:
         'python "$SCRIPTS"/typeset_article.py --statistics {input.statistics:q} --claims {input.claims:q}'
         " --selection {input.selection:q} --grid {input.grid:q} --metrics {input.metrics:q} {params.arguments}"

@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, cast
 
-from digitpairs.origin import instructions
+from digitpairs.reproduction.origin import instructions
 
 os.environ.update(instructions() | os.environ, OMP_NUM_THREADS="1")  # as in a step; torch reads them when imported
 
@@ -28,10 +28,10 @@ from digitpairs import models, paper
 from digitpairs.cells import cells
 from digitpairs.data.bundled import load_bundled
 from digitpairs.data.pairs import Pairs, load_pairs, make_pairs, to_npz
-from digitpairs.layers import PairNet
+from digitpairs.networks.layers import PairNet
 from digitpairs.params import load_params
-from digitpairs.rounds import groups
-from digitpairs.training import Configuration, Dataset, Run, keep_freed_memory
+from digitpairs.training.rounds import groups
+from digitpairs.training.run import Configuration, Dataset, Run, keep_freed_memory
 
 ROOT = Path(__file__).resolve().parent.parent
 NETS = 10  # as many as the grid has rounds

@@ -5,7 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from digitpairs import errors, statistics, tables
+from digitpairs import errors, tables
+from digitpairs.analysis import inference
 from digitpairs.files import write_atomically
 
 
@@ -20,12 +21,12 @@ def main() -> None:
     selection = json.loads(args.selection.read_text(encoding="utf-8"))
     metrics: dict[str, Any] = {}
     for model in final["fixed"]:
-        fixed, resampled = (statistics.summarise(final[p][model]["test_error"]) for p in ("fixed", "resampled"))
+        fixed, resampled = (inference.summarise(final[p][model]["test_error"]) for p in ("fixed", "resampled"))
         metrics[model] = selection[model]["chosen"] | {
             "n_rounds": fixed.n,
             "test_error": fixed.mean,
             "test_error_std": fixed.std,
-            "validation_error": statistics.summarise(final["fixed"][model]["validation_error"]).mean,
+            "validation_error": inference.summarise(final["fixed"][model]["validation_error"]).mean,
             "resampled_test_error": resampled.mean,
             "resampled_test_error_std": resampled.std,
         }

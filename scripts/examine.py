@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from digitpairs import claims, errors, models, statistics, tables
+from digitpairs import errors, models, tables
+from digitpairs.analysis import claims, findings
 from digitpairs.files import write_atomically
 
 
@@ -40,7 +41,7 @@ def main() -> None:
     more_data = pd.read_csv(args.more_data) if args.more_data else None
     parameters = {model: count_parameters(model, args.train) for model in selection}
 
-    numbers = statistics.tabulate(final, grid, selection, args.train, ablations, more_data)
+    numbers = findings.tabulate(final, grid, selection, args.train, ablations, more_data)
     study = claims.Study(final, curves, grid, selection, parameters, ablations)
     verdicts: Any = claims.examine(study)  # a list, where `to_json` asks for an object
     write_atomically(args.statistics, tables.to_json(numbers).encode())

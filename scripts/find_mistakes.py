@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from digitpairs import checkpoints, errors
+from digitpairs import api, errors
 from digitpairs.data.pairs import load_pairs
 from digitpairs.files import write_atomically
 
@@ -27,7 +27,7 @@ def main() -> None:
     parts = []
     for path in args.weights:
         with torch.inference_mode():
-            logits = [net(images).logits for net in checkpoints.load_models(path)]
+            logits = [net(images).logits for net in api.load_models(path)]
         answers = np.stack([of_round.argmax(-1).numpy() for of_round in logits if of_round.isfinite().all()])
         parts.append(
             pd.DataFrame(

@@ -4,8 +4,9 @@ import argparse
 import json
 from pathlib import Path
 
-from digitpairs import architecture, errors, figures, models
+from digitpairs import errors, models
 from digitpairs.files import write_atomically
+from digitpairs.reporting import architecture, figures
 
 
 def main() -> None:

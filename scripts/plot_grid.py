@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from digitpairs import errors, figures, selection
+from digitpairs import errors
+from digitpairs.analysis import selection
 from digitpairs.files import write_atomically
+from digitpairs.reporting import figures
 
 
 def main() -> None:

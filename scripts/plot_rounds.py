@@ -3,8 +3,9 @@
 import argparse
 from pathlib import Path
 
-from digitpairs import errors, figures, tables
+from digitpairs import errors, tables
 from digitpairs.files import write_atomically
+from digitpairs.reporting import figures
 
 
 def main() -> None:

@@ -4,8 +4,9 @@ import argparse
 import json
 from pathlib import Path
 
-from digitpairs import errors, figures
+from digitpairs import errors
 from digitpairs.files import write_atomically
+from digitpairs.reporting import figures
 
 FIGURES = {"two_factors": figures.two_factors, "ablations": figures.ablations, "more_data": figures.more_data}
 

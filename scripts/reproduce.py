@@ -22,11 +22,12 @@ from dvc.repo import Repo
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from digitpairs import errors, reproduction
+from digitpairs import errors
 from digitpairs.errors import StudyError
 from digitpairs.files import write_atomically
 from digitpairs.folders import REPRODUCTIONS
-from digitpairs.origin import cpuinfo, git, instructions, processor, uncommitted
+from digitpairs.reproduction import comparison
+from digitpairs.reproduction.origin import cpuinfo, git, instructions, processor, uncommitted
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("data", "results", "reports")
@@ -52,19 +53,19 @@ def main() -> None:
     build(folder)
     committed, new = committed_files(), built_files(folder)
     comparisons = [
-        reproduction.compare(path, committed.get(path), new.get(path)) for path in sorted(committed.keys() | new.keys())
+        comparison.compare(path, committed.get(path), new.get(path)) for path in sorted(committed.keys() | new.keys())
     ]
-    differing = reproduction.conclusions(committed, new)
+    differing = comparison.conclusions(committed, new)
     certificate = {
         "revisions": {"built": built, "compared with": revision},
         "conclusions that differ": differing,
-        **reproduction.summary(comparisons),
+        **comparison.summary(comparisons),
         "run": effort(folder),
         "machine": machine(),
         "versions": versions(),
     }
     write_atomically(args.output, (json.dumps(certificate, indent=2, allow_nan=False) + "\n").encode())
-    print(reproduction.tell(comparisons, differing))
+    print(comparison.tell(comparisons, differing))
     print(f"Written: {args.output}")
     if differing:
         sys.exit(1)

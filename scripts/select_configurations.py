@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from digitpairs import errors, selection, tables
+from digitpairs import errors, tables
+from digitpairs.analysis import selection
 from digitpairs.files import write_atomically
 
 

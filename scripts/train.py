@@ -11,11 +11,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from digitpairs import checkpoints, errors, models
+from digitpairs import errors, models
 from digitpairs.data.pairs import load_pairs
 from digitpairs.files import write_atomically
-from digitpairs.rounds import CURVES, ERRORS, train_rounds
-from digitpairs.training import Configuration, choose_device, keep_freed_memory
+from digitpairs.training.rounds import CURVES, ERRORS, train_rounds
+from digitpairs.training.run import Configuration, choose_device, keep_freed_memory
+from digitpairs.training.states import load, save, stack_nets
 
 OUTPUTS = {
     "rounds.csv": "one row a round",
@@ -38,7 +39,7 @@ def earlier_state(folder: Path, epochs: int) -> dict[str, Tensor] | None:
     for earlier in sorted((int(path.stem) for path in folder.glob("*.state")), reverse=True):
         if earlier < epochs:
             try:
-                state, _ = checkpoints.load(folder / f"{earlier}.state")
+                state, _ = load(folder / f"{earlier}.state")
             except errors.StudyError as error:
                 print(f"{error}; it is not used")
             else:
@@ -87,9 +88,9 @@ def main() -> None:
         curves="curves.csv" in output,
     )
     if states:
-        checkpoints.save(states / f"{args.epochs}.state", trained.state)
+        save(states / f"{args.epochs}.state", trained.state)
     if path := output.get("rounds.safetensors"):
-        checkpoints.save(path, checkpoints.stack_nets(trained.nets), model=args.model, options=args.options)
+        save(path, stack_nets(trained.nets), model=args.model, options=args.options)
     if path := output.get("curves.csv"):
         write_atomically(path, to_csv(CURVES, trained.curves))
     if path := output.get("rounds.csv"):

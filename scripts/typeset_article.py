@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from digitpairs import article, errors
+from digitpairs import errors
 from digitpairs.files import write_atomically
 from digitpairs.params import Params
+from digitpairs.reporting import article
 
 RESULTS = ("statistics", "claims", "selection", "metrics")
 

@@ -13,8 +13,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from digitpairs import charts, errors, origin, page, report, tables
+from digitpairs import errors, tables
 from digitpairs.files import write_atomically
+from digitpairs.reporting import charts, page, report
+from digitpairs.reproduction import origin
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = (

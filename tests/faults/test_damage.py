@@ -11,9 +11,10 @@ import snakemake.api  # first: snakemake.workflow alone imports itself in a circ
 from snakemake.io import IOFile
 from studies import Study
 
-from digitpairs import checkpoints, reruns
 from digitpairs.data.pairs import load_pairs
 from digitpairs.errors import StudyError
+from digitpairs.training import states
+from exactrun import reruns
 
 FLIPS = 25  # of each kind
 VERSIONED = {
@@ -87,7 +88,7 @@ def test_the_cell_cache(study: Study, what: str) -> None:
 def test_a_state(study: Study) -> None:
     for path in damaged(sorted(study.cells.rglob("*.state")), 4):
         with pytest.raises(StudyError, match=str(path)):
-            checkpoints.load(path)
+            states.load(path)
 
 
 def test_pairs_and_checkpoints_are_refused_by_whoever_reads_them(study: Study) -> None:
@@ -104,7 +105,7 @@ def test_pairs_and_checkpoints_are_refused_by_whoever_reads_them(study: Study) -
                 np.testing.assert_array_equal(array, array_before)
     for path in damaged(sorted(study.path.glob(VERSIONED["checkpoint"])), 6):
         with pytest.raises(StudyError, match=str(path)):
-            checkpoints.load(path)
+            states.load(path)
 
 
 def test_all_at_once(study: Study) -> None:

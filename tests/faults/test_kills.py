@@ -20,7 +20,7 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 from studies import ROOT, Study
 
-from digitpairs.orphans import alive, environment
+from exactrun.orphans import alive, environment
 
 CHANCE = random.Random(6)  # noqa: S311 - no secret
 # As a terminal sends them: what can be caught to the whole group; SIGKILL also to the one process, as the system does

@@ -111,8 +111,8 @@ def test_a_python(version: str, tmp_path: Path) -> None:
     subprocess.run([found, "-X", f"pycache_prefix={tmp_path}", "-m", "compileall", "-q", *sources], check=True)
     digest = """if True:
         import sys
-        from digitpairs import provenance
-        print(provenance.code("scripts/train.py", "src/digitpairs/models/siamese.py", root=sys.argv[1]))
+        from exactrun import digests
+        print(digests.code("scripts/train.py", "src/digitpairs/models/siamese.py", root=sys.argv[1]))
     """
     outputs = [
         subprocess.run(

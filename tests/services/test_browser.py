@@ -20,7 +20,8 @@ from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-unt
 from playwright.sync_api import Browser, BrowserContext, Dialog, Locator, Page, Route, sync_playwright
 from studies import Study
 
-from digitpairs import claims, selection, statistics, tables
+from digitpairs import tables
+from digitpairs.analysis import claims, findings, selection
 
 ROOT = Path(__file__).parents[2]
 EVIL = "z<img src=x onerror=alert(1)>'\""  # a model's name that is a program in HTML
@@ -103,7 +104,7 @@ def write_report(folder: Path) -> Path:
         for model in MODELS
     )
     chosen = selection.select(grid, "validation")
-    numbers = statistics.tabulate(study, grid, chosen, TRAIN, ablations, more_data)
+    numbers = findings.tabulate(study, grid, chosen, TRAIN, ablations, more_data)
     counts = dict.fromkeys(MODELS, 1000)
     found: Any = claims.examine(claims.Study(study, {"fixed": curves}, grid, chosen, counts, ablations))
     texts = {"selection": json.dumps(chosen), "statistics": tables.to_json(numbers), "claims": tables.to_json(found)}

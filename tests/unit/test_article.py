@@ -16,9 +16,11 @@ import pytest
 import yaml
 from pypdf import PdfReader
 
-from digitpairs import article, claims, paper, selection, statistics, tables
+from digitpairs import paper, tables
+from digitpairs.analysis import claims, findings, selection
 from digitpairs.errors import StudyError
 from digitpairs.params import Params, load_params
+from digitpairs.reporting import article
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 MEANS = {"baseline": 0.18, "siamese": 0.11, "siamese_aux": 0.036, "twobranch": 0.15, "twobranch_aux": 0.06}
@@ -58,7 +60,7 @@ class Study:
         parts = (ablations, more) if beyond else (None, None)
         study = claims.Study(final, {}, self.grid, choice, dict.fromkeys(models, 1000), parts[0])
         results = {
-            "statistics": statistics.tabulate(final, self.grid, choice, TRAIN, *parts),
+            "statistics": findings.tabulate(final, self.grid, choice, TRAIN, *parts),
             "claims": claims.examine(study),
             "selection": choice,
             "metrics": {m: {"test_error": table["test_error"].mean()} for m, table in final["fixed"].items()},

@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from digitpairs import models
-from digitpairs.checkpoints import load, load_model, save, stack_nets
+from digitpairs.api import load_model
 from digitpairs.data.pairs import Pairs
-from digitpairs.ensemble import Ensemble
 from digitpairs.errors import StudyError
-from digitpairs.layers import PairNet
-from digitpairs.training import Configuration, Dataset, initialise
+from digitpairs.networks.ensemble import Ensemble
+from digitpairs.networks.layers import PairNet
+from digitpairs.training.run import Configuration, Dataset, initialise
+from digitpairs.training.states import load, save, stack_nets
 
 OPTIONS = {"batch_norm": "after", "auxiliary_weight": 0.5}
 

@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from digitpairs import claims, paper, selection, statistics, tables
+from digitpairs import paper, tables
+from digitpairs.analysis import claims, inference, selection
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 N = 15
@@ -237,7 +238,7 @@ def test_one_of_many_comparisons_excludes_only_at_a_corrected_level() -> None:
     verdicts = []
     for _ in range(100):
         comparisons = [
-            claims.Comparison("", partial(statistics.estimate, values), claims.below(0))
+            claims.Comparison("", partial(inference.estimate, values), claims.below(0))
             for values in rng.normal(-0.001, 1, (20, N))
         ]
         check = claims.Check("", "", "", comparisons, "", "", "")

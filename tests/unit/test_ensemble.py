@@ -20,11 +20,11 @@ from torch import Tensor, nn
 from digitpairs import models
 from digitpairs.data.bundled import load_bundled
 from digitpairs.data.pairs import Pairs, Splits, load_pairs, make_pairs, to_npz
-from digitpairs.ensemble import Ensemble, prepare
-from digitpairs.evaluation import evaluate
-from digitpairs.layers import PairNet
-from digitpairs.rounds import train_rounds
-from digitpairs.training import Configuration, Dataset, Run, initialise
+from digitpairs.networks.ensemble import Ensemble, prepare
+from digitpairs.networks.layers import PairNet
+from digitpairs.training.evaluation import evaluate
+from digitpairs.training.rounds import train_rounds
+from digitpairs.training.run import Configuration, Dataset, Run, initialise
 
 OPTIONS = {"batch_norm": "before", "auxiliary_weight": 0.5}
 each_model = pytest.mark.parametrize("model", models.names())

@@ -10,10 +10,12 @@ import pytest
 from matplotlib.figure import Figure
 from torch import nn
 
-from digitpairs import architecture, figures, models, paper, selection, statistics, tables
+from digitpairs import models, paper, tables
+from digitpairs.analysis import factors, findings, selection
 from digitpairs.errors import StudyError
-from digitpairs.layers import PairNet, trunk
 from digitpairs.models import baseline
+from digitpairs.networks.layers import PairNet, trunk
+from digitpairs.reporting import architecture, figures
 
 OPTIONS = {"batch_norm": "before", "auxiliary_weight": 1.0}
 TRAIN = OPTIONS | {"weight_decay": 0.0}
@@ -154,7 +156,7 @@ def results(n: int = 15, diverged: int = 0, **changed: Any) -> dict[str, Any]:
         for model in ("siamese", "deeper")
         for size in (1, 4, 16)
     )
-    table = statistics.tabulate(final, pd.DataFrame(), {}, TRAIN, ablations, more)
+    table = findings.tabulate(final, pd.DataFrame(), {}, TRAIN, ablations, more)
     written: dict[str, Any] = json.loads(tables.to_json(table | changed))
     return written
 
@@ -167,7 +169,7 @@ def test_two_factors_are_drawn_as_they_are() -> None:
     assert fixed.get_ylim() == resampled.get_ylim() and fixed.get_ylim()[0] == 0
     heights = [line.get_ydata() for line in fixed.lines if len(line.get_xdata()) == 2]  # type: ignore[arg-type]
     assert np.diff(heights[0])[0] == pytest.approx(-0.05)
-    assert sorted(text.get_text() for text in fixed.texts) == sorted(statistics.FACTORS)
+    assert sorted(text.get_text() for text in fixed.texts) == sorted(factors.FACTORS)
     assert [label.get_text() for label in effects.get_yticklabels()] == [
         "sharing\nweights",
         "auxiliary\nlosses",

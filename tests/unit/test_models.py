@@ -9,7 +9,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from digitpairs import models
-from digitpairs.layers import PairNet
+from digitpairs.networks.layers import PairNet
 
 SRC = Path(models.__file__).parents[2]
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digitpairs import provenance
+from exactrun import digests
 
 PROJECT = {
     "scripts/train.py": "import json\nimport pkg.models.siamese\nfrom pkg import training\n",
@@ -33,7 +33,7 @@ def code(files: Mapping[str, str | bytes], *paths: str) -> dict[str, str]:
             path = Path(root, name)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content.encode() if isinstance(content, str) else content)
-        text = provenance.code(*paths or ("scripts/train.py",), root=root)
+        text = digests.code(*paths or ("scripts/train.py",), root=root)
     items = dict(item.split("=") for item in text.split(" "))
     assert list(items) == sorted(items)
     return items
@@ -218,14 +218,14 @@ def test_unreadable_file_is_a_one_line_error(tmp_path: Path, content: str | None
     if content is not None:
         (tmp_path / "run.py").write_text(content)
     with pytest.raises(ValueError) as caught:
-        provenance.code("run.py", root=tmp_path)
+        digests.code("run.py", root=tmp_path)
     assert str(caught.value) == f"{tmp_path}/{message}"
 
 
 def alone(folder: Path, python: str = sys.executable) -> str:
     """Return the items of run.py in `folder` as a fresh interpreter with provenance.py alone computes them."""
-    shutil.copy(provenance.__file__, folder)
-    command = "import provenance; print(provenance.code('run.py', search=[]))"
+    shutil.copy(digests.__file__, folder)
+    command = "import provenance; print(digests.code('run.py', search=[]))"
     # Without site packages (-S), libraries are those in the folder's own.
     return subprocess.run(
         [python, "-S", "-c", command],

@@ -14,7 +14,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from digitpairs import claims, page, report, selection, statistics, tables
+from digitpairs import tables
+from digitpairs.analysis import claims, findings, selection
+from digitpairs.reporting import page, report
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 DATA = {"source": "bundled", "n_train": 1000, "n_validation": 500, "n_test": 1000}
@@ -70,7 +72,7 @@ def study(
     chosen = selection.select(table, by)
     of_curves = {"fixed": {model: curves(rows) for model, rows in final["fixed"].items()}}
     found: Any = claims.examine(claims.Study(final, of_curves, table, chosen, {}, ablations))
-    numbers = statistics.tabulate(final, table, chosen, TRAIN, ablations, more_data)
+    numbers = findings.tabulate(final, table, chosen, TRAIN, ablations, more_data)
     return report.Study(
         final=final,
         curves=of_curves,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from digitpairs.errors import StudyError
-from digitpairs.reproduction import Comparison, compare, conclusions, kind, summary, tell, without_provenance
+from digitpairs.reproduction.comparison import Comparison, compare, conclusions, kind, summary, tell, without_provenance
 
 TEXT = "round,test_error,note\n1,0.125,a\n2,,b\n"
 CLAIMS = [{"number": 1, "claim": "Sharing helps.", "verdict": "reproduced", "because": "-0.08"}]

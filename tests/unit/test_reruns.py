@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import snakemake.api  # noqa: F401 - first: snakemake.workflow alone imports itself in a circle
 
-from digitpairs.reruns import WEIGHED, _Scheduler
+from exactrun.reruns import WEIGHED, _Scheduler
 
 
 def test_a_timer_is_not_started_while_another_is_to_come() -> None:

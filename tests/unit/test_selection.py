@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from digitpairs import errors, selection, tables
+from digitpairs import errors, tables
+from digitpairs.analysis import selection
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 HEADER = "round,train_loss,train_error,validation_error,test_error\n"

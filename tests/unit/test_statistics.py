@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import ArrayLike, NDArray
 
-from digitpairs import paper, selection, statistics, tables
+from digitpairs import paper, tables
+from digitpairs.analysis import factors, findings, inference, selection
 
 NAN = float("nan")
 Array = NDArray[np.float64]
@@ -26,29 +27,29 @@ def rounds(test_errors: ArrayLike) -> pd.DataFrame:
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=20), st.lists(st.floats(0, 1), min_size=2, max_size=20))
 @pytest.mark.parametrize("level", [0.95, 0.99])
 def test_intervals_agree_with_scipy(level: float, first: list[float], second: list[float]) -> None:
-    a, b = statistics.summarise([*first, NAN], level), statistics.summarise(second, level)
+    a, b = inference.summarise([*first, NAN], level), inference.summarise(second, level)
     assert (a.n, a.diverged) == (len(first), 1)
     if min(a.std, b.std) > 1e-9:  # scipy returns NaN for equal rounds
         low, high = scipy.stats.t.interval(level, a.n - 1, a.mean, a.std / a.n**0.5)
         assert a.interval == pytest.approx((low, high))
-        assert statistics.estimate(first, level)[:3] == pytest.approx((a.mean, low, high))
+        assert inference.estimate(first, level)[:3] == pytest.approx((a.mean, low, high))
         welch = scipy.stats.ttest_ind(second, first, equal_var=False).confidence_interval(level)
-        assert statistics.difference_interval(a, b, level) == pytest.approx((welch.low, welch.high))
+        assert inference.difference_interval(a, b, level) == pytest.approx((welch.low, welch.high))
 
 
 def test_prediction_interval_covers_one_more_round() -> None:
     rng = np.random.default_rng(0)
     samples = rng.normal(size=(4000, 16))
-    ranges = [statistics.summarise(sample[:15]).prediction for sample in samples]
+    ranges = [inference.summarise(sample[:15]).prediction for sample in samples]
     covered = np.mean([low <= x <= high for (low, high), x in zip(ranges, samples[:, 15], strict=True)])
     assert 0.94 <= covered <= 0.96
 
 
 def test_summary_of_too_few_rounds() -> None:
-    assert str(statistics.summarise([0.25, NAN])) == "0.2500 (n = 1, 1 diverged)"
-    assert str(statistics.summarise([NAN])) == "(n = 0, 1 diverged)"
-    one = statistics.summarise([0.25])
-    assert np.isnan([one.std, *one.interval, *statistics.difference_interval(one, one)]).all()
+    assert str(inference.summarise([0.25, NAN])) == "0.2500 (n = 1, 1 diverged)"
+    assert str(inference.summarise([NAN])) == "(n = 0, 1 diverged)"
+    one = inference.summarise([0.25])
+    assert np.isnan([one.std, *one.interval, *inference.difference_interval(one, one)]).all()
 
 
 # Errors over 15 rounds as they may be distributed, with their mean. On 1,000 pairs, a round with probability p of an
@@ -102,7 +103,7 @@ def test_student_t_holds_its_level_where_bootstraps_do_not(name: str) -> None:
     mean, draw = DISTRIBUTIONS[name]
     rng = np.random.default_rng(0)
     samples = draw(rng, (4000, N))
-    student = np.array([statistics.summarise(sample).interval for sample in samples]).T
+    student = np.array([inference.summarise(sample).interval for sample in samples]).T
     percentile, bca = bootstrap_intervals(samples, rng)
     assert 0.93 <= coverage(student, mean) <= 0.97
     assert coverage(percentile, mean) < 0.93
@@ -122,7 +123,7 @@ def test_no_interval_holds_its_level_with_rare_wild_rounds() -> None:
     """What Student's t does not promise: with one wild round in fifty, most samples of 15 hold none to learn from."""
     rng = np.random.default_rng(0)
     samples = rng.normal(0.02, 0.004, (2000, N)) + 0.13 * (rng.random((2000, N)) < 0.02)
-    student = np.array([statistics.summarise(sample).interval for sample in samples]).T
+    student = np.array([inference.summarise(sample).interval for sample in samples]).T
     assert coverage(student, 0.02 + 0.02 * 0.13) < 0.9
     assert max(coverage(interval, 0.02 + 0.02 * 0.13) for interval in bootstrap_intervals(samples, rng)) < 0.9
 
@@ -134,17 +135,17 @@ def test_sign_flips_agree_with_scipy(values: list[int]) -> None:
         expected = scipy.stats.permutation_test(
             (differences,), np.mean, permutation_type="samples", n_resamples=np.inf, vectorized=False
         ).pvalue
-        assert statistics.sign_flip(differences) == pytest.approx(expected)
-    assert statistics.sign_flip([*differences, NAN]) == statistics.sign_flip(-differences)
-    assert statistics.sign_flip(differences) >= 2 / 2 ** len(differences)
+        assert inference.sign_flip(differences) == pytest.approx(expected)
+    assert inference.sign_flip([*differences, NAN]) == inference.sign_flip(-differences)
+    assert inference.sign_flip(differences) >= 2 / 2 ** len(differences)
 
 
 def test_sign_flips_of_many_rounds_are_sampled() -> None:
     differences = np.random.default_rng(0).normal(0.4, 1, 40)
-    p = statistics.sign_flip(differences)
-    assert p == statistics.sign_flip(differences) == pytest.approx(scipy.stats.ttest_1samp(differences, 0).pvalue, 0.2)
-    assert 0 < statistics.sign_flip(np.ones(40)) < 1e-4
-    assert np.isnan(statistics.sign_flip([NAN]))
+    p = inference.sign_flip(differences)
+    assert p == inference.sign_flip(differences) == pytest.approx(scipy.stats.ttest_1samp(differences, 0).pvalue, 0.2)
+    assert 0 < inference.sign_flip(np.ones(40)) < 1e-4
+    assert np.isnan(inference.sign_flip([NAN]))
 
 
 @pytest.mark.parametrize(
@@ -157,7 +158,7 @@ def test_sign_flips_of_many_rounds_are_sampled() -> None:
     ],
 )
 def test_holm(p_values: list[float], expected: list[float]) -> None:
-    assert statistics.holm(p_values) == pytest.approx(expected, nan_ok=True)
+    assert inference.holm(p_values) == pytest.approx(expected, nan_ok=True)
 
 
 @pytest.mark.parametrize(
@@ -170,7 +171,7 @@ def test_holm(p_values: list[float], expected: list[float]) -> None:
 )
 def test_ratio_of_deviations_covers_the_truth(draw: Callable[[np.random.Generator], Array], normal: bool) -> None:
     samples = draw(np.random.default_rng(0)) * [1, 3]
-    intervals = np.array([statistics.deviation_ratio(pairs)[1:3] for pairs in samples]).T
+    intervals = np.array([inference.deviation_ratio(pairs)[1:3] for pairs in samples]).T
     assert 0.92 <= coverage(intervals, 3) <= 0.97
     ratios = samples.std(axis=1, ddof=1) @ [0, 1] / (samples.std(axis=1, ddof=1) @ [1, 0])
     f_intervals = ratios / np.sqrt(scipy.stats.f.ppf([[0.975], [0.025]], N - 1, N - 1))
@@ -179,25 +180,25 @@ def test_ratio_of_deviations_covers_the_truth(draw: Callable[[np.random.Generato
 
 def test_one_wild_round_does_not_decide_the_ratio_of_deviations() -> None:
     pairs = np.random.default_rng(0).normal(size=(N, 2)) * [1, 0.3]
-    assert statistics.deviation_ratio(pairs).high < 1
+    assert inference.deviation_ratio(pairs).high < 1
     pairs[6, 1] = 30
-    ratio = statistics.deviation_ratio(pairs)
+    ratio = inference.deviation_ratio(pairs)
     assert ratio.estimate > 5
     assert ratio.low < 1
-    assert statistics.deviation_ratio(statistics.without_extremes(pairs)).high < 1
+    assert inference.deviation_ratio(inference.without_extremes(pairs)).high < 1
 
 
 @pytest.mark.parametrize("values", [[], [1.0], [1.0, 2.0], [1.0, 1.0, 1.0], [NAN] * 4, [1.0, 2.0, NAN, NAN]])
 def test_ratio_of_deviations_of_too_few_rounds(values: list[float]) -> None:
     pairs = np.array([[value, value + index] for index, value in enumerate(values)]).reshape(-1, 2)
-    ratio = statistics.deviation_ratio(pairs)
+    ratio = inference.deviation_ratio(pairs)
     assert np.isnan([ratio.low, ratio.high]).all()
     assert ratio.n + ratio.diverged == len(values)
-    assert len(statistics.without_extremes(pairs)) <= len(values)
+    assert len(inference.without_extremes(pairs)) <= len(values)
 
 
 def test_bounds_beyond_a_float_are_none() -> None:
-    value = statistics.exponential(statistics.Estimate(0, -800, 1, 3))
+    value = inference.exponential(inference.Estimate(0, -800, 1, 3))
     assert value[:3] == pytest.approx((1, NAN, np.e), nan_ok=True)
 
 
@@ -208,7 +209,7 @@ def test_differences_pair_rounds() -> None:
         "siamese": rounds(base - 0.07).iloc[::-1],  # whatever the order of rows
         "siamese_aux": rounds(base - [0.15, 0.14, 0.15, 0, 0.16]).iloc[:4],
     }
-    first, second, third = statistics.differences("fixed", by_model)
+    first, second, third = findings.differences("fixed", by_model)
     assert (first["protocol"], first["first"], first["second"]) == ("fixed", "baseline", "siamese")
     assert (first["estimate"], first["low"], first["high"]) == pytest.approx((-0.07, -0.07, -0.07))
     assert (first["n"], first["diverged"], first["p"]) == (4, 1, 2 / 2**4)
@@ -221,14 +222,14 @@ def test_two_factors() -> None:
     noise = np.random.default_rng(0).normal(0, 0.01, N)
     means = {"twobranch": 0.2, "twobranch_aux": 0.11, "siamese": 0.13, "siamese_aux": 0.07}
     by_model = {model: rounds(mean + noise) for model, mean in means.items()}  # what rounds share cancels out
-    effects = statistics.two_factors(by_model | {"baseline": rounds(noise)})
+    effects = factors.two_factors(by_model | {"baseline": rounds(noise)})
     assert effects["sharing"]["estimate"] == pytest.approx(-(0.07 + 0.04) / 2)
     assert effects["auxiliary"]["estimate"] == pytest.approx(-(0.09 + 0.06) / 2)
     assert effects["interaction"]["estimate"] == pytest.approx(0.03)
     assert effects["interaction"]["high"] - effects["interaction"]["low"] < 1e-9
     assert effects["sharing"]["p_holm"] == pytest.approx(3 * 2 / 2**N)
     del by_model["siamese"]
-    assert statistics.two_factors(by_model) == {}
+    assert factors.two_factors(by_model) == {}
 
 
 def ablations(values: dict[tuple[str, str], list[float]], model: str = "baseline") -> pd.DataFrame:
@@ -249,7 +250,7 @@ def test_ablations_are_held_against_the_studys_own_value() -> None:
         }
     )
     train = {"batch_norm": "before", "weight_decay": 1e-5, "auxiliary_weight": 1.0}
-    rows = statistics.ablation_effects(table.iloc[::-1], train)
+    rows = findings.ablation_effects(table.iloc[::-1], train)
     effects = {(row["parameter"], row["value"], row["reference"]): row["estimate"] for row in rows}
     assert effects == pytest.approx(
         {
@@ -258,7 +259,7 @@ def test_ablations_are_held_against_the_studys_own_value() -> None:
             ("weight_decay", 0.001, 1e-5): -0.05,
         }
     )
-    assert statistics.ablation_effects(table, train | {"weight_decay": 0.5, "batch_norm": "both"}) == []
+    assert findings.ablation_effects(table, train | {"weight_decay": 0.5, "batch_norm": "both"}) == []
 
 
 def more_data(errors: dict[int, list[float]]) -> pd.DataFrame:
@@ -267,7 +268,7 @@ def more_data(errors: dict[int, list[float]]) -> pd.DataFrame:
 
 def test_power_law() -> None:
     factors = np.array([0.9, 1.0, 1.2])
-    law = statistics.power_laws(more_data({n: list(factors * 2 * n**-0.5) for n in (250, 1000, 4000)}))["siamese"]
+    law = findings.power_laws(more_data({n: list(factors * 2 * n**-0.5) for n in (250, 1000, 4000)}))["siamese"]
     assert (law["exponent"]["estimate"], law["exponent"]["low"]) == pytest.approx((0.5, 0.5))
     assert law["scale"] == pytest.approx(2 * scipy.stats.gmean(factors))
     assert law["departure"] == pytest.approx(0, abs=1e-9)
@@ -276,7 +277,7 @@ def test_power_law() -> None:
 
 
 def test_power_law_of_few_and_errorless_rounds() -> None:
-    law = statistics.power_laws(more_data({250: [0.2, 0.2, NAN], 1000: [0.1, 0.0, 0.1]}))["siamese"]
+    law = findings.power_laws(more_data({250: [0.2, 0.2, NAN], 1000: [0.1, 0.0, 0.1]}))["siamese"]
     assert (law["exponent"]["estimate"], law["exponent"]["n"], law["exponent"]["diverged"]) == (
         pytest.approx(0.5),
         1,
@@ -284,7 +285,7 @@ def test_power_law_of_few_and_errorless_rounds() -> None:
     )
     assert np.isnan(law["exponent"]["low"])
     for errors in ({250: [0.2, 0.1]}, {250: [0.2], 1000: [0.0]}):
-        law = statistics.power_laws(more_data(errors))["siamese"]
+        law = findings.power_laws(more_data(errors))["siamese"]
         assert law["exponent"]["n"] == 0
         assert "scale" not in law
 
@@ -304,24 +305,24 @@ def test_optimism(by: str) -> None:
     fresh = {"validation": rounds([0.24, 0.26, 0.25]), "test": rounds([0.22, 0.22, 0.22])}
     other = next(rule for rule in selection.RULES if rule != by)
     final = {"resampled": {"baseline": fresh[by]}, f"resampled_by_{other}": {"baseline": fresh[other]}}
-    entry = statistics.optimism(final, table, choice)["baseline"]
+    entry = findings.optimism(final, table, choice)["baseline"]
     assert not entry["same_configuration"]
     assert entry["test"]["apparent"]["estimate"] == pytest.approx(0.15)
     assert entry["test"]["optimism"]["estimate"] == pytest.approx(0.22 - 0.15)
     assert entry["validation"]["optimism"]["estimate"] == pytest.approx(0)
     assert entry["validation"]["optimism"]["high"] == pytest.approx(
-        statistics.summarise([0.24, 0.26, 0.25]).prediction[1] - 0.25
+        inference.summarise([0.24, 0.26, 0.25]).prediction[1] - 0.25
     )
     assert entry["test_minus_validation"]["apparent"]["estimate"] == pytest.approx(-0.1)
     assert entry["test_minus_validation"]["fresh"]["estimate"] == pytest.approx(-0.03)
-    entry = statistics.optimism({"resampled": {"baseline": fresh[by]}}, table, choice)["baseline"]
+    entry = findings.optimism({"resampled": {"baseline": fresh[by]}}, table, choice)["baseline"]
     assert "fresh" not in entry[other] and "fresh" not in entry["test_minus_validation"]
 
 
 def test_optimism_of_rules_that_agree() -> None:
     table = grid({25: ([0.1, 0.2], [0.2, 0.3])})
     choice = selection.select(table, "validation")
-    entry = statistics.optimism({"resampled": {"baseline": rounds([0.3, 0.4])}}, table, choice)["baseline"]
+    entry = findings.optimism({"resampled": {"baseline": rounds([0.3, 0.4])}}, table, choice)["baseline"]
     assert entry["same_configuration"]
     assert entry["test"] == entry["validation"]
     assert entry["test_minus_validation"]["fresh"]["estimate"] == 0
@@ -332,7 +333,7 @@ def test_a_tiny_study(n: int) -> None:
     errors = [0.2, NAN, 0.1][:n]
     table = grid({25: ([0.1] * n, [0.2] * n)})
     final = {protocol: {"baseline": rounds(errors)} for protocol in ("fixed", "resampled")}
-    numbers = statistics.tabulate(
+    numbers = findings.tabulate(
         final,
         table,
         selection.select(table, "validation"),
@@ -347,7 +348,7 @@ def test_a_tiny_study(n: int) -> None:
     assert entry["paper_in_prediction"] == (True if n == 3 else None)
     assert written["differences"] == []
     assert written["two_factors"] == {}
-    empty = statistics.tabulate(final, table, selection.select(table, "validation"), {})
+    empty = findings.tabulate(final, table, selection.select(table, "validation"), {})
     assert (empty["ablations"], empty["more_data"]) == ([], {})
 
 

@@ -9,15 +9,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from digitpairs import checkpoints, models
+from digitpairs import models
 from digitpairs.data.bundled import load_bundled
 from digitpairs.data.pairs import Pairs, Splits, load_pairs, make_pairs, to_npz
-from digitpairs.ensemble import Ensemble
 from digitpairs.errors import StudyError
-from digitpairs.evaluation import evaluate
-from digitpairs.layers import PairNet, cross_entropy
-from digitpairs.rounds import IMAGES, Trained, groups, train_rounds
-from digitpairs.training import Configuration, Dataset, Run, choose_device, initialise
+from digitpairs.networks.ensemble import Ensemble
+from digitpairs.networks.layers import PairNet, cross_entropy
+from digitpairs.training import states
+from digitpairs.training.evaluation import evaluate
+from digitpairs.training.rounds import IMAGES, Trained, groups, train_rounds
+from digitpairs.training.run import Configuration, Dataset, Run, choose_device, initialise
 
 KIND = Configuration("baseline", {"batch_norm": "before"}, 25, 0.01, 0.0, 0, "grid")
 each_model = pytest.mark.parametrize("model", models.names())
@@ -49,7 +50,7 @@ def assert_same(actual: Trained, expected: Trained) -> None:
     """Bit for bit, NaN equal to NaN."""
     np.testing.assert_array_equal(actual.errors, expected.errors)
     assert actual.state.keys() == expected.state.keys()
-    weights = (checkpoints.stack_nets(trained.nets) for trained in (actual, expected))
+    weights = (states.stack_nets(trained.nets) for trained in (actual, expected))
     for tensors, others in ((actual.state, expected.state), tuple(weights)):
         for name, tensor in tensors.items():
             torch.testing.assert_close(tensor, others[name], rtol=0, atol=0, equal_nan=True, msg=name)
@@ -155,8 +156,8 @@ def test_a_continued_run_is_the_uninterrupted_one(
     part = train(kind, datasets[:1], 3, 1, curves=True)
     curves = part.curves
     for epochs in (3, 4):
-        checkpoints.save(tmp_path / "state", part.state)
-        part = train(kind, datasets[:1], 3, epochs, resumed=checkpoints.load(tmp_path / "state")[0], curves=True)
+        states.save(tmp_path / "state", part.state)
+        part = train(kind, datasets[:1], 3, epochs, resumed=states.load(tmp_path / "state")[0], curves=True)
         curves += part.curves
     assert_same(part, whole)
     assert sorted(curves) == whole.curves
@@ -256,8 +257,8 @@ def test_a_diverged_run_is_recorded(datasets: list[Splits], tmp_path: Path, mode
     kind = of_model(model, learning_rate=1e30)
     kind = kind._replace(options=kind.options | {"batch_norm": batch_norm})
     part = train(kind, datasets[:1], 2, 1, curves=True)
-    checkpoints.save(tmp_path / "state", part.state)
-    trained = train(kind, datasets[:1], 2, 3, curves=True, resumed=checkpoints.load(tmp_path / "state")[0])
+    states.save(tmp_path / "state", part.state)
+    trained = train(kind, datasets[:1], 2, 3, curves=True, resumed=states.load(tmp_path / "state")[0])
     for rows in (part.errors, trained.errors):
         np.testing.assert_array_equal(rows, [[1, *[np.nan] * 4], [2, *[np.nan] * 4]])
     assert np.isnan([row[3] for row in trained.curves]).all()

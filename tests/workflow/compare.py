@@ -51,8 +51,8 @@ SCENARIOS: dict[str, Callable[[Study], None]] = {
     "3. a comment in each module": comment,
     "4. edit of models/siamese.py": append("src/digitpairs/models/siamese.py", "EDITED = 1\n"),
     "5. edit of models/baseline.py": append("src/digitpairs/models/baseline.py", "EDITED = 1\n"),
-    "6. edit of a helper that training imports": append("src/digitpairs/evaluation.py", "EDITED = 1\n"),
-    "7. edit of figures.py": append("src/digitpairs/figures.py", "EDITED = 1\n"),
+    "6. edit of a helper that training imports": append("src/digitpairs/training/evaluation.py", "EDITED = 1\n"),
+    "7. edit of figures.py": append("src/digitpairs/reporting/figures.py", "EDITED = 1\n"),
     "8. `train.auxiliary_weight`": setting("train.auxiliary_weight", 0.5),
     "9. a learning rate more": setting("grid.siamese.learning_rate", [0.001, 0.01]),
 }

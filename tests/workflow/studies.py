@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from digitpairs.reproduction import without_provenance
+from digitpairs.reproduction.comparison import without_provenance
 
 ROOT = Path(__file__).parents[2]
 UNVERSIONED = re.compile("results/final/resampled.*/rounds.safetensors")

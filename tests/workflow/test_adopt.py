@@ -18,7 +18,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Study:
     folder = tmp_path_factory.mktemp("adopt")
     study = Study(folder / "original", folder / "cells")
     shutil.copytree(Path(__file__).with_name("foreign"), study.path)
-    shutil.copy(ROOT / "src/digitpairs/provenance.py", study.path)
+    shutil.copy(ROOT / "src/exactrun/digests.py", study.path)
     files = re.findall(r"^`(\S+)`:\n```\w*\n(.*?)^```$", PAGE, re.M | re.S)
     assert len(files) == 5
     for name, text in files:

@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 from studies import contents
 
-from digitpairs.origin import instructions
+from digitpairs.reproduction.origin import instructions
 
 ROOT = Path(__file__).parents[2]
 PARAMS = """\

@@ -7,7 +7,7 @@ from snakemake.jobs import Reason
 from snakemake.persistence import ParamsChange
 from studies import Study
 
-from digitpairs.explain import explain
+from exactrun.explain import explain
 
 
 def explanation(study: Study) -> str:
@@ -19,7 +19,7 @@ def explanation(study: Study) -> str:
 def test_which_value_changed_and_in_which_step(study: Study) -> None:
     study.set("train.auxiliary_weight", 0.5)
     study.edit("src/digitpairs/models/siamese.py", lambda text: text.replace("90", "80"))
-    study.edit("src/digitpairs/figures.py", lambda text: f"{text}\n\nEDITED = 1\n")
+    study.edit("src/digitpairs/reporting/figures.py", lambda text: f"{text}\n\nEDITED = 1\n")
     (study.path / "data/pairs/seed~4.npz").unlink()
     said = explanation(study)
     assert "pairs: seed 4\n    its output is not there\n" in said

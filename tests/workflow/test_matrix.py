@@ -159,13 +159,13 @@ Net = Edited
 
 def test_row_06_edit_of_what_training_imports_indirectly(study: Study) -> None:
     doubled = "[(2 * loss, error / 2) for loss, error in [old(*args, **options)]][0]"
-    replace(study, "src/digitpairs/evaluation.py", "evaluate", doubled)
+    replace(study, "src/digitpairs/training/evaluation.py", "evaluate", doubled)
     # The networks stay what they were, and so do their answers.
     assert committed_elsewhere(study).snakemake().jobs == CELLS | after_cells(*MODELS) - MISTAKES
 
 
 def test_row_06_edit_without_effect(study: Study) -> None:
-    study.edit("src/digitpairs/evaluation.py", lambda text: f"{text}\n\nUNUSED = 1\n")
+    study.edit("src/digitpairs/training/evaluation.py", lambda text: f"{text}\n\nUNUSED = 1\n")
     assert committed_elsewhere(study).snakemake().jobs == CELLS | final(*MODELS)
 
 

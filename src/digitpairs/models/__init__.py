@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from digitpairs.layers import PairNet
+    from digitpairs.networks.layers import PairNet
 
 FOLDER = Path(__file__).parent
 

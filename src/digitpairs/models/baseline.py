@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from digitpairs.layers import Outputs, PairNet, trunk
+from digitpairs.networks.layers import Outputs, PairNet, trunk
 
 OPTIONS = ("batch_norm",)
 

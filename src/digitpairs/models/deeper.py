@@ -2,8 +2,8 @@
 
 from torch import nn
 
-from digitpairs.layers import ConvBlock, DenseBlock, Flatten
 from digitpairs.models import siamese_aux
+from digitpairs.networks.layers import ConvBlock, DenseBlock, Flatten
 
 OPTIONS = ("batch_norm", "auxiliary_weight")
 

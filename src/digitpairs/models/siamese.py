@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from digitpairs.layers import DenseBlock, Outputs, PairNet, trunk
+from digitpairs.networks.layers import DenseBlock, Outputs, PairNet, trunk
 
 OPTIONS = ("batch_norm",)
 

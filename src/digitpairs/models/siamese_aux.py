@@ -4,8 +4,8 @@ from typing import cast
 
 from torch import Tensor
 
-from digitpairs.layers import Outputs, cross_entropy
 from digitpairs.models import siamese
+from digitpairs.networks.layers import Outputs, cross_entropy
 
 OPTIONS = ("batch_norm", "auxiliary_weight")
 

@@ -1,7 +1,7 @@
 """The siamese network with separate weights in its branches: two trunks, where the paper has one for both images."""
 
-from digitpairs.layers import Separate, trunk
 from digitpairs.models import siamese
+from digitpairs.networks.layers import Separate, trunk
 
 OPTIONS = ("batch_norm",)
 

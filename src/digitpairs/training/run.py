@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from digitpairs import models
 from digitpairs.data.pairs import Pairs
-from digitpairs.ensemble import Ensemble, Windows, prepare
 from digitpairs.errors import StudyError
-from digitpairs.layers import PairNet, cross_entropy
+from digitpairs.networks.ensemble import Ensemble, Windows, prepare
+from digitpairs.networks.layers import PairNet, cross_entropy
 
 PADDING = 64  # elements: no SIMD kernel takes more at once
 STREAMS = {"grid": 0, "final": 1}  # final rounds differ from those by which their configuration was chosen

@@ -1,5 +1,6 @@
 """The choice of a configuration for each model from the grid (section III.A)."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -65,3 +66,9 @@ def _best(table: pd.DataFrame, rule: str) -> dict[str, Any]:
     order = [f"{rule}_error", f"{rule}_error_std", *CONFIGURATION]
     best = table.sort_values(order, ascending=[True, True, True, False, True]).iloc[:1]
     return best.drop(columns=["model", "diverged_rounds"]).to_dict("records")[0]  # type: ignore[return-value]
+
+
+def cell(grid: pd.DataFrame, model: str, configuration: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the grid's rounds of one configuration."""
+    at = grid[CONFIGURATION] == [configuration[key] for key in CONFIGURATION]
+    return grid[at.all(axis=1) & (grid["model"] == model)]

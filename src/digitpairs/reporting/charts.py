@@ -14,11 +14,12 @@ import altair as alt
 import pandas as pd
 import vl_convert
 
-from digitpairs import paper, statistics
-from digitpairs.figures import COLOURS, UNIT
-from digitpairs.figures import colour as figure_colour
-from digitpairs.selection import CONFIGURATION, RULES, cells
-from digitpairs.statistics import summarise
+from digitpairs import paper
+from digitpairs.analysis import factors
+from digitpairs.analysis.inference import summarise
+from digitpairs.analysis.selection import CONFIGURATION, RULES, cells
+from digitpairs.reporting.figures import COLOURS, UNIT
+from digitpairs.reporting.figures import colour as figure_colour
 
 Spec = dict[str, Any]
 Row = Mapping[str, Any]
@@ -358,7 +359,7 @@ def two_factors(errors: Mapping[str, Mapping[str, Row]], models: Sequence[str]) 
 
     `errors` is what statistics.json holds under that name.
     """
-    separate, separate_aux, shared, shared_aux = statistics.FACTORS
+    separate, separate_aux, shared, shared_aux = factors.FACTORS
     rows = [
         {
             "protocol": protocol,

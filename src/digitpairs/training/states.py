@@ -11,10 +11,9 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from digitpairs import models
 from digitpairs.errors import StudyError
 from digitpairs.files import write_atomically
-from digitpairs.layers import PairNet
+from digitpairs.networks.layers import PairNet
 
 
 def save(path: Path, tensors: Mapping[str, Tensor], **about: Any) -> None:
@@ -52,37 +51,6 @@ def checksum(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> str:
         digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
         digest.update(tensor.numpy().tobytes())
     return digest.hexdigest()
-
-
-def load_models(path: str | Path) -> list[PairNet]:
-    """Return every round's trained network, ready to compare pairs.
-
-    `path` is a `rounds.safetensors` of the final rounds. A network takes standardised pairs (pairs, 2, 14, 14), as
-    `digitpairs.data.pairs.load_pairs` returns them; `net(pairs).logits.argmax(-1)` is 1 where the first digit is at
-    most the second.
-
-    Raises `StudyError` for a damaged file and one that holds no networks.
-    """
-    tensors, about = load(Path(path))
-    if about.get("model") not in models.names():
-        raise StudyError(f"{path}: model = {about.get('model')!r}; allowed are {', '.join(models.names())}")
-    nets = []
-    for round_ in range(len(next(iter(tensors.values())))):
-        net = models.load(about["model"])(**about["options"])
-        net.load_state_dict({name: tensor[round_] for name, tensor in tensors.items()})
-        nets.append(net.eval())
-    return nets
-
-
-def load_model(path: str | Path, round: int) -> PairNet:
-    """Return one round's trained network of `load_models`; `round` counts from 1.
-
-    Raises `StudyError` as `load_models`, and for a round that the file does not hold.
-    """
-    nets = load_models(path)
-    if not 1 <= round <= len(nets):
-        raise StudyError(f"{path}: round = {round}; allowed are 1 to {len(nets)}")
-    return nets[round - 1]
 
 
 def stack_nets(nets: list[PairNet]) -> dict[str, Tensor]:

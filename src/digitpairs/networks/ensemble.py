@@ -27,7 +27,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from digitpairs.layers import ConvBlock, DenseBlock, Flatten, Outputs, PairNet, Separate, rows
+from digitpairs.networks.layers import ConvBlock, DenseBlock, Flatten, Outputs, PairNet, Separate, rows
 
 KERNEL = 3
 EPS, MOMENTUM = 1e-5, 0.1  # the defaults of torch's BatchNorm

@@ -15,15 +15,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from digitpairs import paper, selection
-from digitpairs.statistics import (
+from digitpairs import paper
+from digitpairs.analysis import selection
+from digitpairs.analysis.findings import ablated
+from digitpairs.analysis.inference import (
     LEVEL,
     NAN,
     Estimate,
     Tables,
-    ablated,
     by_round,
-    cell,
     deviation_ratio,
     difference_interval,
     estimate,
@@ -32,6 +32,7 @@ from digitpairs.statistics import (
     summarise,
     without_extremes,
 )
+from digitpairs.analysis.selection import cell
 
 # What counts as the same and as much, fixed before looking at results.
 SIMILAR = 0.01  # of an error: one pair in a hundred, 1.5 times the paper's deviations, a seventh of its effects
@@ -106,7 +107,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Study:
-    """The study's tables: see `statistics.tabulate`; `curves` is {protocol: {model: rows of round and epoch}}.
+    """The study's tables: see `findings.tabulate`; `curves` is {protocol: {model: rows of round and epoch}}.
 
     `parameters` is the number of parameters of each model.
     """

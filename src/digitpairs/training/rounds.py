@@ -9,9 +9,9 @@ from torch import Tensor
 
 from digitpairs import models
 from digitpairs.data.pairs import Splits
-from digitpairs.evaluation import evaluate
-from digitpairs.layers import PairNet
-from digitpairs.training import Configuration, Dataset, Run
+from digitpairs.networks.layers import PairNet
+from digitpairs.training.evaluation import evaluate
+from digitpairs.training.run import Configuration, Dataset, Run
 
 # Images that the networks of a group read in one step on a CPU: more fall out of the processor's cache, fewer leave
 # most of the time to Python. One network alone may read more.

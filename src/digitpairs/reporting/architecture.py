@@ -11,7 +11,7 @@ from matplotlib.patches import Polygon
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from digitpairs.layers import PairNet
+from digitpairs.networks.layers import PairNet
 
 BRANCH_DISTANCE = 2.1
 TIMES = "\N{MULTIPLICATION SIGN}"

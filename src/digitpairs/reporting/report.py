@@ -14,8 +14,12 @@ from jinja2 import Template
 from matplotlib.image import imsave
 from numpy.typing import NDArray
 
-from digitpairs import charts, claims, paper, statistics
-from digitpairs.page import (
+from digitpairs import paper
+from digitpairs.analysis import claims, factors
+from digitpairs.analysis.inference import LEVEL, Summary, Tables, summarise
+from digitpairs.analysis.selection import CONFIGURATION, RULES, cell, cells
+from digitpairs.reporting import charts
+from digitpairs.reporting.page import (
     Block,
     Bullets,
     Chart,
@@ -28,8 +32,6 @@ from digitpairs.page import (
     Section,
     Table,
 )
-from digitpairs.selection import CONFIGURATION, RULES, cells
-from digitpairs.statistics import LEVEL, Summary, Tables, summarise
 
 CAPTIONS = Path(__file__).with_name("captions.rst")  # as `snakemake --report` reads them, too
 SOURCES = {
@@ -439,7 +441,7 @@ def _two_factors(study: Study, pictures: Mapping[str, Picture]) -> list[Block]:
     """Show the 2 x 2 design: sharing or not, auxiliary losses or not."""
     effects = {p: by for p, by in study.statistics["two_factors"].items() if p in PROTOCOLS}
     if not effects:
-        needed = _listed([f"`{model}`" for model in statistics.FACTORS])
+        needed = _listed([f"`{model}`" for model in factors.FACTORS])
         return [Paragraph(f"Not computed: it takes the rounds of {needed}.")]
     errors = study.statistics["errors"]
     rows = [
@@ -458,7 +460,7 @@ def _two_factors(study: Study, pictures: Mapping[str, Picture]) -> list[Block]:
         "The four networks of the design: mean test error with its "
         f"{P:g}% interval over rounds. Parallel lines would say that the two effects add up."
     )
-    said = "; ".join(f"{p}, {m}: {_estimate(errors[p][m], '.4f')}" for p in effects for m in statistics.FACTORS)
+    said = "; ".join(f"{p}, {m}: {_estimate(errors[p][m], '.4f')}" for p in effects for m in factors.FACTORS)
     return [
         Paragraph(
             "`baseline` and `siamese` differ in more than the sharing of weights. Networks that differ in sharing and "
@@ -491,9 +493,9 @@ def _choice(study: Study, pictures: Mapping[str, Picture]) -> list[Block]:
             chosen[charts.PAPER] = paper.RESULTS[model]._asdict()
         for label, configuration in chosen.items():
             errors = ["not in the grid", "", ""]
-            for cell in statistics.cell(table, model, configuration).to_dict("records"):
-                errors = [_mean_std(cell[f"{rule}_error"], cell[f"{rule}_error_std"]) for rule in RULES]
-                errors.append(str(cell["n_rounds"] - cell["diverged_rounds"]))
+            for found in cell(table, model, configuration).to_dict("records"):
+                errors = [_mean_std(found[f"{rule}_error"], found[f"{rule}_error_std"]) for rule in RULES]
+                errors.append(str(found["n_rounds"] - found["diverged_rounds"]))
             rows.append([f"`{model}`", label, *(f"{configuration[key]:g}" for key in CONFIGURATION), *errors])
     agree: dict[bool, list[str]] = {True: [], False: []}
     for model in selection:

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from digitpairs.ensemble import Ensemble
-from digitpairs.layers import cross_entropy
-from digitpairs.training import Dataset
+from digitpairs.networks.ensemble import Ensemble
+from digitpairs.networks.layers import cross_entropy
+from digitpairs.training.run import Dataset
 
 CHUNK = 50  # pairs that each network reads at once: the activations stay in the cache
 

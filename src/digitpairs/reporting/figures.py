@@ -19,9 +19,10 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from digitpairs import paper
+from digitpairs.analysis.factors import CONTRASTS, FACTORS
+from digitpairs.analysis.inference import LEVEL, summarise
+from digitpairs.analysis.selection import CONFIGURATION
 from digitpairs.errors import StudyError
-from digitpairs.selection import CONFIGURATION
-from digitpairs.statistics import CONTRASTS, FACTORS, LEVEL, summarise
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito (2008)
 MARKERS = "os^Dv<>"
@@ -240,7 +241,7 @@ PARAMETERS = {
 def two_factors(statistics: Mapping[str, Any]) -> Figure:
     """Draw the 2 x 2 design: means with intervals of the four networks, a panel for each protocol, and the effects.
 
-    `statistics` is what `statistics.tabulate` returns, read from JSON. Raises StudyError without the four networks.
+    `statistics` is what `findings.tabulate` returns, read from JSON. Raises StudyError without the four networks.
     """
     protocols = [protocol for protocol in ("fixed", "resampled") if statistics["two_factors"].get(protocol)]
     if not protocols:

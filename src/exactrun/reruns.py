@@ -34,9 +34,9 @@ from snakemake.persistence.file import FilePersistence
 from snakemake.scheduling.job_scheduler import JobScheduler
 from snakemake.settings.enums import Quietness
 
-from digitpairs.explain import explain
-from digitpairs.files import write_atomically
-from digitpairs.orphans import no_orphans
+from exactrun.explain import explain
+from exactrun.files import write_atomically
+from exactrun.orphans import no_orphans
 
 WEIGHED = 500  # jobs; where more could start at once, the others start when one of these ends
 

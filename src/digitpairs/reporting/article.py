@@ -13,10 +13,11 @@ from typing import Any, cast
 import pandas as pd
 import typst
 
-from digitpairs import paper, selection
+from digitpairs import paper
+from digitpairs.analysis import selection
+from digitpairs.analysis.inference import LEVEL
 from digitpairs.errors import StudyError
 from digitpairs.params import Params
-from digitpairs.statistics import LEVEL
 
 TEMPLATE = Path(__file__).with_name("article.typ")
 

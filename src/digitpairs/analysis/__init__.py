@@ -1,0 +1,1 @@
+"""What the rounds say: selection, intervals and tests, claims."""

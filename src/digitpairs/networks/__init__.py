@@ -1,0 +1,1 @@
+"""Networks of many rounds as one: the blocks of the models, alone and stacked, and their products."""

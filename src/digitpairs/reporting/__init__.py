@@ -1,0 +1,1 @@
+"""Figures, charts, page, report and article."""

@@ -1,0 +1,1 @@
+"""Is a study that was built anew the same? Origin and comparison."""

@@ -1,13 +1,12 @@
-"""What code a workflow's step runs, as one readable string that changes when the code's meaning does.
+"""Digests of the code that a workflow's step runs, as one readable string that changes when the code's meaning does.
 
 Snakemake compares a rule's params by value, whatever the files' times say. A rule that carries its code as a param
 
     rule train:
-        params: code=provenance.code("scripts/train.py", root=workflow.basedir)
+        params: code=exactrun.code("scripts/train.py", root=workflow.basedir)
         shell: "python scripts/train.py ..."
 
-reruns after a real edit of any module that it imports, and after no other edit. This file needs the standard library
-alone: any Snakemake project can take it as it is.
+reruns after a real edit of any module that it imports, and after no other edit. Needs the standard library alone.
 """
 
 import ast
@@ -16,7 +15,7 @@ import hashlib
 import itertools
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -29,6 +28,13 @@ def code(*paths: str | Path, search: Sequence[str | Path] = ("src",), root: str 
     those under `if TYPE_CHECKING` do not. What the code's text does not show is given as a further path: a module whose
     name is computed at run time, a submodule that only `__all__` and a star import load, a file that is read.
 
+    The text of an error does not count: a string or f-string that is a positional argument of the exception in a
+    `raise`, as in `raise ValueError("too short")`. The class counts, and so do all other arguments and the cause. The
+    limit of this: code that reads the text of its own exceptions (`except KeyError as error: retry(error.args[0])`), or
+    an f-string whose values have side effects, may behave otherwise under the same digest. Give such data to the
+    exception by keyword or by a variable. Only a call whose name begins with a capital letter is taken for a class: all
+    arguments of a function that makes exceptions count.
+
     A file is read once per process: call this when a workflow is parsed, not while code is being edited.
 
     Args:
@@ -38,8 +44,8 @@ def code(*paths: str | Path, search: Sequence[str | Path] = ("src",), root: str 
 
     Returns:
         `name=value` items, sorted by name, between spaces: `package.module=3f2a9c1b04de` or `scripts/train.py=...` (the
-        first 12 hex digits of a SHA-256 that does not depend on comments, docstrings, formatting and the version of
-        Python) and `torch=2.13.0` (without a local label such as `+cpu`; `missing` if not installed).
+        first 12 hex digits of a SHA-256 that does not depend on comments, docstrings, error texts, formatting and the
+        version of Python) and `torch=2.13.0` (without a local label such as `+cpu`; `missing` if not installed).
 
     Raises:
         ValueError: A file cannot be read or is not Python: one line that names the file and the line in it.
@@ -48,21 +54,37 @@ def code(*paths: str | Path, search: Sequence[str | Path] = ("src",), root: str 
     items: dict[str, str] = {}
     for given in (Path(root, path) for path in paths):
         if module := _module(given, folders):  # its parent packages run before it
-            roots, todo = folders, [given, *_find(folders, module)]
+            items |= _items([given, *_find(folders, module)], folders, folders, root)
         else:  # Python searches a script's own folder first
-            roots, todo = (given.parent, *folders), [given]
-        seen: set[Path] = set()
-        while todo:
-            path = todo.pop()
-            if path in seen:
-                continue
-            seen.add(path)
-            modules, packages = _requirements(path, roots)
-            todo.extend(modules)
-            items[_module(path, folders) or Path(os.path.relpath(path, root)).as_posix()] = _read(path)[0]
-            for package in packages:
-                items |= _versions(package)
+            items |= _items([given], (given.parent, *folders), folders, root)
+    return _spell(items)
+
+
+def script(path: str | Path, search: Sequence[str | Path], root: str | Path) -> str:
+    """Name the code that runs when one script runs, which may lie in a folder of modules itself; else as `code`."""
+    folders = tuple(Path(root, folder) for folder in search)
+    return _spell(_items([Path(root, path)], (Path(root, path).parent, *folders), folders, root))
+
+
+def _spell(items: Mapping[str, str]) -> str:
     return " ".join(f"{name}={items[name]}" for name in sorted(items))
+
+
+def _items(todo: list[Path], roots: tuple[Path, ...], folders: tuple[Path, ...], root: str | Path) -> dict[str, str]:
+    """Return name and digest or version of all that runs with some files; their imports are looked for in `roots`."""
+    items: dict[str, str] = {}
+    seen: set[Path] = set()
+    while todo:
+        path = todo.pop()
+        if path in seen:
+            continue
+        seen.add(path)
+        modules, packages = _requirements(path, roots)
+        todo.extend(modules)
+        items[_module(path, folders) or Path(os.path.relpath(path, root)).as_posix()] = _read(path)[0]
+        for package in packages:
+            items |= _versions(package)
+    return items
 
 
 def _module(path: Path, folders: Sequence[Path]) -> str | None:
@@ -75,7 +97,7 @@ def _module(path: Path, folders: Sequence[Path]) -> str | None:
 
 @functools.cache
 def _read(path: Path) -> tuple[str, frozenset[tuple[int, str]]]:
-    """Return a file's digest and what it imports, each as level (leading dots) and dotted name."""
+    """Return a file's digest and its imports, each as level (leading dots) and dotted name."""
     try:
         content = path.read_bytes()
         imports: frozenset[tuple[int, str]] = frozenset()
@@ -90,7 +112,7 @@ def _read(path: Path) -> tuple[str, frozenset[tuple[int, str]]]:
 
 
 def _canonical(node: object) -> str:
-    """Write down what a syntax tree means; unlike `ast.dump`, the same in every version of Python."""
+    """Serialise the meaning of a syntax tree; unlike `ast.dump`, the same in every version of Python."""
     if isinstance(node, list):
         return f"[{','.join([_canonical(item) for item in node if not isinstance(item, ast.Pass)])}]"
     if not isinstance(node, ast.AST):
@@ -104,10 +126,28 @@ def _canonical(node: object) -> str:
                     value = rest
         elif isinstance(node, ast.JoinedStr):  # Python 3.12 closes f"{x:{width}}" with an empty string
             value = [part for part in value if part.value != ""]
+        elif isinstance(node, ast.Raise) and field == "exc":
+            value = _without_text(value)
         text = "" if field in ("ctx", "kind") else _canonical(value)  # both say nothing new; `kind` is the u of u""
         if text not in ("", "None", "[]"):  # a field that a newer Python added is empty in older code
             fields.append(f"{field}={text}")
     return f"{type(node).__name__}({','.join(fields)})"
+
+
+def _without_text(raised: ast.expr | None) -> ast.expr | None:
+    """Empty the texts that an exception is made with; how many there are, and where, still counts."""
+    match raised:
+        case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name), args=args) if name.lstrip("_")[:1].isupper():
+            kept = [ast.JoinedStr(values=[]) if _is_text(argument) else argument for argument in args]
+            return ast.Call(func=raised.func, args=kept, keywords=raised.keywords)
+    return raised
+
+
+def _is_text(node: ast.expr) -> bool:
+    match node:
+        case ast.JoinedStr() | ast.Constant(value=str()):
+            return True
+    return False
 
 
 def _imports(tree: ast.Module) -> Iterator[tuple[int, str]]:

@@ -2,7 +2,8 @@
 
 A signal that cannot be caught ends one process: the jobs that it started would go on, and write results of old params
 among those of the next run. So a small process watches: the pipe from Snakemake closes when that ends, and what is left
-of its jobs, told by a mark in their environment, is killed. Where DVC started Snakemake, that is killed with DVC.
+of its jobs, told by a mark in their environment, is terminated, and after a second killed. Where DVC started Snakemake,
+that is killed with DVC.
 """
 
 import os
@@ -17,13 +18,14 @@ import psutil  # type: ignore[import-untyped]
 
 MARK = "SNAKEMAKE_RUN"
 POLL = 1.0  # seconds between two looks at whether DVC is there
+GRACE = 1.0  # seconds for a job to end by itself
 
 
 @contextmanager
 def no_orphans() -> Iterator[None]:
-    """Mark what this process starts; none of it outlives the process or the end of the block."""
+    """Mark all child processes; none outlives this process or the end of the block."""
     mark = uuid.uuid4().hex
-    command = [sys.executable, "-P", __file__, mark, str(os.getpid())]  # -P: beside this file lies a statistics.py
+    command = [sys.executable, "-P", __file__, mark, str(os.getpid())]  # -P: no module beside this file is in the way
     # A session of its own: what is sent to Snakemake's process group does not reach it.
     with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True):  # noqa: S603
         os.environ[MARK] = mark
@@ -34,7 +36,7 @@ def no_orphans() -> Iterator[None]:
 
 
 def main() -> None:
-    """Wait until Snakemake, or the DVC that started it, is gone; kill what is left of both."""
+    """Wait until Snakemake, or the DVC that started it, is gone; kill the rest of both."""
     mark, pid = sys.argv[1], int(sys.argv[2])
     with suppress(psutil.NoSuchProcess):
         snakemake = psutil.Process(pid)
@@ -42,11 +44,13 @@ def main() -> None:
         while not select.select([sys.stdin], [], [], POLL if dvc else None)[0]:
             if not alive(dvc):
                 snakemake.kill()
+    end = psutil.Process.terminate
     while left := [process for process in psutil.process_iter() if environment(process).get(MARK) == mark]:
         for process in left:
             with suppress(psutil.NoSuchProcess):
-                process.kill()
-        psutil.wait_procs(left, timeout=POLL)
+                end(process)
+        psutil.wait_procs(left, timeout=GRACE)
+        end = psutil.Process.kill
 
 
 def started_by_dvc(snakemake: psutil.Process) -> psutil.Process | None:
@@ -57,7 +61,7 @@ def started_by_dvc(snakemake: psutil.Process) -> psutil.Process | None:
 
 
 def alive(process: psutil.Process | None) -> bool:
-    """Return whether a process runs; one that ended and that nobody asked about is still listed."""
+    """Return True if a process runs; a zombie does not."""
     try:
         return process is None or (process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:

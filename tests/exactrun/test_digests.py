@@ -182,6 +182,67 @@ def test_docstrings_of_modules_and_classes_do_not_count() -> None:
     assert digest('class A:\n    pass\n"""Not a docstring."""\n') != bare
 
 
+RAISES = """
+def check(x):
+    try:
+        return x[0]
+    except IndexError as error:
+        raise errors.TooShort("has no", f"item {x!r}", len(x), code=f"{x}") from ValueError("empty")
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"has no"', '"lacks"'),
+        ('"has no"', 'f"lacks {x} and"'),
+        ('"has no"', '"lacks " "each"'),
+        ('f"item {x!r}"', '"an item"'),
+        ('f"item {x!r}"', 'f"item {x:{len(x)}}"'),
+    ],
+)
+def test_texts_of_errors_do_not_count(old: str, new: str) -> None:
+    assert old in RAISES
+    assert digest(RAISES.replace(old, new)) == digest(RAISES)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("errors.TooShort", "errors.TooLong"),
+        ("errors.TooShort", "other.TooShort"),
+        ("len(x)", "len(x) + 1"),
+        ('code=f"{x}"', 'code=f"{x}!"'),
+        ('ValueError("empty")', 'ValueError("none")'),
+        (' from ValueError("empty")', ""),
+        ('"has no", f"item {x!r}", len(x)', '"has no", len(x), f"item {x!r}"'),
+        ('"has no", ', ""),
+        ('"has no"', 'b"has no"'),
+        ('"has no"', '"has no" + x'),
+        ('"has no"', '("has no",)'),
+    ],
+)
+def test_all_else_of_errors_counts(old: str, new: str) -> None:
+    assert old in RAISES
+    assert digest(RAISES.replace(old, new)) != digest(RAISES)
+
+
+@pytest.mark.parametrize("raised", ["fail({})", "errors.fail({})", "kinds[0]({})", "getattr(errors, {})('')", "{}"])
+def test_texts_given_to_what_is_no_class_count(raised: str) -> None:
+    """A function may choose the class by its arguments."""
+    one, other = (digest(f"raise {raised.format(repr(text))}") for text in ("KeyError", "ValueError"))
+    assert one != other
+
+
+def test_texts_elsewhere_count() -> None:
+    assert digest("return_(ValueError('a'))") != digest("return_(ValueError('b'))")
+
+
+def test_names_imported_in_the_text_of_an_error_count() -> None:
+    text = """raise ValueError(f"{__import__('helper')}")"""
+    assert code({"run.py": text, "helper.py": ""}, "run.py").keys() == {"run.py", "helper.py"}
+
+
 @given(st.lists(st.sampled_from(["", "\n", "  \n", "# comment\n", "    # another\n", "\f\n"]), min_size=7, max_size=7))
 def test_blank_lines_and_comments_anywhere_do_not_count(insertions: list[str]) -> None:
     lines = FUNCTION.lstrip().splitlines(keepends=True)
@@ -223,9 +284,9 @@ def test_unreadable_file_is_a_one_line_error(tmp_path: Path, content: str | None
 
 
 def alone(folder: Path, python: str = sys.executable) -> str:
-    """Return the items of run.py in `folder` as a fresh interpreter with provenance.py alone computes them."""
+    """Return the items of run.py in `folder` as a fresh interpreter with digests.py alone computes them."""
     shutil.copy(digests.__file__, folder)
-    command = "import provenance; print(digests.code('run.py', search=[]))"
+    command = "import digests; print(digests.code('run.py', search=[]))"
     # Without site packages (-S), libraries are those in the folder's own.
     return subprocess.run(
         [python, "-S", "-c", command],
@@ -275,6 +336,7 @@ async def f(a, /, b, *c, d=None, **e): return [i async for i in a if (j := i)], 
 match x:
     case {{"a": [1, *_], **rest}} | None: u"\U0001fae8" f"{{x=}}" f"{{x!r:}}" f"{{x:{{y}}a{{z}}}}" "end"
     case A(b=2j) if ...: del x[1:2, ...]
+    case _: raise A(f"{{x}} {{y:{{z}}}}", "text", 1) from b
 try: pass
 except* OSError as error: raise A from error
 finally: global y

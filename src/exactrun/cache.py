@@ -1,0 +1,110 @@
+"""The between-workflow cache: entries with checksums, handed out as copies, shared by a group."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from snakemake.caching.local import OutputFileCache
+from snakemake.logging import logger
+
+from exactrun.contents import checksum, files
+
+FILE, FOLDER = 0o664, 0o2775  # what the group may read and replace
+
+
+class Cache(OutputFileCache):  # type: ignore[misc]
+    """Keeps each entry's checksum beside it, hands out copies, and takes a damaged entry for none.
+
+    Snakemake moves a result into the cache and links to it: whoever writes to the result writes into the cache. An
+    entry that cannot be read or written is skipped: the cache saves time, no result depends on it.
+    """
+
+    async def store(self, job: Any) -> None:
+        """Copy a job's output into the cache, and write the checksums last: without them there is no entry."""
+        pairs = await self.get_outputfiles_and_cachefiles(job)
+        try:
+            with tempfile.TemporaryDirectory(dir=self.path) as folder:
+                for output, entry in pairs:
+                    logger.info(f"Moving output file {output} to cache.")
+                    _replace(entry, _copy(output, Path(folder, entry.name)))
+                for _, entry in pairs:
+                    noted = Path(folder, _checksum_file(entry).name)
+                    noted.write_text(checksum(entry), encoding="ascii")
+                    _replace(_checksum_file(entry), noted)
+        except OSError as error:
+            _skip(self.path, error)
+
+    async def exists(self, job: Any) -> bool:
+        """Return True if all of a job's output is in the cache and intact."""
+        return self._intact(entry for _, entry in await self.get_outputfiles_and_cachefiles(job))
+
+    async def fetch(self, job: Any) -> None:
+        """Copy a job's output from the cache."""
+        pairs = await self.get_outputfiles_and_cachefiles(job)
+        if not self._intact(entry for _, entry in pairs):
+            self.raise_cache_miss_exception(job)
+        for output, entry in pairs:
+            logger.info(f"Copying output file {output} from cache.")
+            _copy(entry, output)
+
+    def _intact(self, entries: Iterable[Path]) -> bool:
+        try:
+            return all(map(intact, entries))
+        except OSError as error:
+            _skip(self.path, error)
+            return False
+
+
+def intact(entry: Path) -> bool:
+    """Return True if an entry exists and matches its checksum; warn if it does not match.
+
+    Raises `OSError` where it cannot be read.
+    """
+    try:
+        noted, found = _checksum_file(entry).read_bytes(), checksum(entry).encode()
+    except FileNotFoundError:
+        return False
+    if noted != found:
+        logger.warning(f"{entry}: damaged, its content does not match its checksum; it is made again.")
+    return noted == found
+
+
+def _checksum_file(entry: Path) -> Path:
+    return entry.with_name(f"{entry.name}.sha256")
+
+
+def _copy(source: Path, target: Path) -> Path:
+    if source.is_dir():
+        shutil.copytree(source, target, dirs_exist_ok=True, copy_function=shutil.copyfile)
+    else:
+        shutil.copyfile(source, target)
+    return target
+
+
+def _replace(entry: Path, new: Path) -> None:
+    """Put a file or directory in the place of an entry, for the group to use."""
+    if new.is_dir():
+        for file in files(new):
+            file.chmod(FILE)
+        for parent, _, _ in os.walk(new):
+            Path(parent).chmod(FOLDER)
+        shutil.rmtree(entry, ignore_errors=True)
+    else:
+        new.chmod(FILE)
+    new.rename(entry)
+
+
+_warned: set[Path] = set()
+
+
+def _skip(folder: Path, error: OSError) -> None:
+    """Warn once of a cache that cannot be used in part."""
+    if folder not in _warned:
+        _warned.add(folder)
+        logger.warning(
+            f"{error.filename or folder}: {error.strerror}: such entries of the cache {folder} are skipped; what they "
+            "would hold is computed."
+        )

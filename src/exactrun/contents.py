@@ -1,0 +1,46 @@
+"""Checksums of files and directories."""
+
+import functools
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+TIMESTAMP = ".snakemake_timestamp"  # Snakemake's own file in a directory() output
+
+
+def checksum(path: Path, *, known: bool = False) -> str:
+    """Return the SHA-256 of a file, or of the names and contents of all files in a directory, in hex digits.
+
+    Args:
+        path: The file or directory.
+        known: Do not read a file again whose inode, size and time are as when this process last read it.
+    """
+    read = _known if known else _read
+    if not path.is_dir():
+        return read(path)
+    listing = hashlib.sha256()
+    for name, file in sorted((os.fsencode(file.relative_to(path)), file) for file in files(path)):
+        listing.update(name + b"\0" + read(file).encode() + b"\n")
+    return listing.hexdigest()
+
+
+def files(folder: Path) -> Iterator[Path]:
+    """Yield the files in a directory and below it, without Snakemake's time stamp."""
+    for parent, _, names in os.walk(folder):
+        yield from (Path(parent, name) for name in names if name != TIMESTAMP)
+
+
+def _read(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _known(path: Path) -> str:
+    status = path.stat()
+    return _read_at(path, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+@functools.cache
+def _read_at(path: Path, *_: int) -> str:
+    return _read(path)

@@ -1,0 +1,128 @@
+"""Which jobs run: for reasons of content, decided again before each job starts."""
+
+import sys
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from snakemake.dag import DAG
+from snakemake.io import _IOFile, is_flagged
+from snakemake.jobs import Reason
+from snakemake.logging import logger
+
+from exactrun.contents import checksum
+from exactrun.explain import explain
+
+_checksum, _is_checksum_eligible = _IOFile.checksum, _IOFile.is_checksum_eligible
+
+
+class ContentReason(Reason):  # type: ignore[misc]
+    """A reason to run; a missing record is one, too."""
+
+    def __bool__(self) -> bool:
+        return super().__bool__() or bool(self.no_metadata and not self.finished)
+
+
+class ContentDAG(DAG):  # type: ignore[misc]
+    """Decides again before a job starts: it does not run for input that was made anew with the same content."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._reason: defaultdict[Any, ContentReason] = defaultdict(ContentReason)
+        self.max_checksum_file_size = sys.maxsize
+
+    def _waiting(self, job: Any) -> bool:
+        running = {single for group in self._running for single in (group if group.is_group() else [group])}
+        return not (self.finished(job) or job in running)
+
+    async def check_incomplete(self) -> None:
+        """Rerun jobs that a killed run left incomplete."""
+        if not self.ignore_incomplete:
+            self.forcefiles.update(await self.incomplete_files())
+
+    async def update_needrun(self, create_inventory: bool = False) -> None:
+        """Forget the reasons of jobs that have not started, and find them anew."""
+        self._refuse_two_makers()
+        for rule in {job.rule for job in self.jobs}:
+            self.workflow.persistence.check_script(rule)
+        for job in filter(self._waiting, self.jobs):
+            self.reason(job).clear()
+        await super().update_needrun(create_inventory)
+
+    def _refuse_two_makers(self) -> None:
+        """End the run where two jobs share an output: each would overwrite the other's."""
+        makers: dict[str, Any] = {}
+        for job in self.jobs:
+            for path in job.output:
+                other = makers.setdefault(str(path), job)
+                if other is not job and not is_flagged(path, "update"):
+                    rules = " and ".join(sorted({job.rule.name, other.rule.name}))
+                    sys.exit(f"error: {path}: made by two jobs, of {rules}: give each an output of its own")
+
+    async def finish(self, job: Any, update_checkpoint_dependencies: bool = True) -> bool:
+        """Decide again if all input of a ready job matches its records."""
+        ready: bool = await super().finish(job, update_checkpoint_dependencies)
+        if not update_checkpoint_dependencies:
+            return ready  # a dry run makes no files to look at
+        finished = job if job.is_group() else [job]
+        for following in {follower for single in finished for follower in self.depending[single]}:
+            could_start = self.needrun(following) and self._waiting(following) and not self._n_until_ready[following]
+            if could_start and all([await self._is_recorded(path, following) for path in following.input]):
+                await self.postprocess()
+                # A checkpoint that need not run any more will not finish either: whoever waits for it goes on.
+                if any(map(_waits_for_checkpoint, self.jobs)):
+                    await self.update_checkpoint_dependencies()
+                return True
+        return ready
+
+    async def _is_recorded(self, path: Any, job: Any) -> bool:
+        """Return True if an input has the content that a job's records tell; `--touch` lets it be absent."""
+        found = await path.checksum(sys.maxsize)
+        return found is not None and self.workflow.persistence.input_checksums(job, path) == {found}
+
+    async def check_output_mtime(self, job: Any, expanded_output: Any) -> None:
+        """Accept input from the future, as a pull or a clock that was set back leaves it: times decide nothing."""
+
+    def print_reasons(self) -> None:
+        """Say why, at the end of a dry run."""
+        rules = list(self.workflow.rules)
+        jobs = [job for job in self.needrun_jobs(exclude_finished=False) if not job.is_norun]
+        jobs.sort(key=lambda job: (rules.index(job.rule), *job.output))
+        for job in jobs:
+            if job.output and not _waits_for_checkpoint(job):  # a job that follows others may have reasons of its own
+                self.reason(job).params_changed = self.workflow.persistence.params_changed(job)
+        because = explain((job.rule.name, job.wildcards_dict, self.reason(job), _names(job)) for job in jobs)
+        logger.info(f"Why these steps would run:\n{because}\n")
+
+
+def _waits_for_checkpoint(job: Any) -> bool:
+    return any(path.flags.get("checkpoint_target") for path in job.input)
+
+
+def _names(job: Any) -> dict[str, str]:
+    """Return the names of a job's params by their values as records have them; records do not hold names."""
+    return {repr(value): name for name, value in job.params.items()}
+
+
+async def checksum_of_any(
+    self: _IOFile, threshold: int | None = None, force: bool = False, algorithm: Any = None
+) -> str | None:
+    """Return the checksum of a file or directory, in the way of `_IOFile.checksum`, which knows files alone."""
+    if not self.is_storage and Path(self.file).is_dir():
+        return f"sha256:{checksum(Path(self.file), known=True)}"
+    found: str | None = await _checksum(self, threshold, force=force, algorithm=algorithm)
+    return found
+
+
+async def is_checksum_eligible(self: _IOFile, threshold: int) -> bool:
+    """Return True for directories, too."""
+    return Path(self.file).is_dir() or await _is_checksum_eligible(self, threshold)
+
+
+def log_provenance_info(self: Any) -> None:
+    """Say in a dry run how to keep results despite a change; Snakemake's own advice would have the opposite effect."""
+    if any(self.dag.reason(job).is_provenance_triggered() for job in self.dag.needrun_jobs(exclude_finished=False)):
+        logger.info(
+            "If you are sure that a change does not alter a result, `snakemake --touch <outfile>` records it as made "
+            "with the change.\n"
+        )

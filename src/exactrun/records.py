@@ -1,0 +1,229 @@
+"""Snakemake's records: with checksums of outputs and of themselves, never written through a link, one run at a time."""
+
+import contextlib
+import fcntl
+import functools
+import hashlib
+import itertools
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+from snakemake.io import _IOFile, is_flagged
+from snakemake.jobs import Job
+from snakemake.logging import logger
+from snakemake.persistence import MetadataRecord
+from snakemake.persistence.file import FilePersistence
+from snakemake.sourcecache import LocalSourceFile, infer_source_file
+
+from exactrun import digests
+from exactrun.contents import checksum, files
+
+_prepare, _protected = Job.prepare, _IOFile.protected
+
+TRANSIENT = ("temp", "pipe", "service")  # outputs that are meant to be gone
+
+
+class Persistence(FilePersistence):  # type: ignore[misc]
+    """Takes a damaged record, and the record of a damaged output, for none."""
+
+    unversioned = re.compile("$^")
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        try:
+            super().__init__(*args, **options)
+        except OSError as error:
+            _refuse(error.filename, error.strerror)
+        self.max_checksum_file_size = sys.maxsize
+
+    def _io_write(self, subject: str, json_value: Any, id: str, *mode: int) -> None:
+        """Write a new file: the old one may be a link into DVC's cache."""
+        Path(self._record_path(subject, id)).unlink(missing_ok=True)
+        super()._io_write(subject, json_value, id, *mode)
+
+    def _write_record(self, key: str, record: MetadataRecord) -> None:
+        """Write the output's own checksum beside those of its input, and a checksum of the record itself."""
+        content = dict(record.items())
+        if Path(key).exists():
+            content["input_checksums"] = {**(content["input_checksums"] or {}), key: checksum(Path(key))}
+        self._io_write(self._metadata_path, content | {"checksum": _checksum_of_record(content)}, key)
+
+    def _io_read(self, subject: str, id: str) -> dict[str, Any]:
+        """Read a record; one in which a single bit changed is none, nor is one of Snakemake alone."""
+        try:
+            record: dict[str, Any] = super()._io_read(subject, id)
+        except UnicodeDecodeError:
+            record = {"checksum": "damaged"}
+        if subject != self._metadata_path or not record:
+            return record
+        noted = record.pop("checksum", None)
+        if noted == _checksum_of_record(record):
+            return record
+        if noted is not None:
+            _warn(f"{self._record_path(subject, id)}: damaged; {id} is made again.")
+        return {}
+
+    def has_metadata(self, job: Any) -> bool:
+        """Return True if every output is there, has a record, and matches its checksum."""
+        outputs = [path for path in job.output if not (path.is_storage or self.unversioned.fullmatch(str(path)))]
+        missing = {
+            path for path in outputs if not (Path(path).exists() or any(is_flagged(path, flag) for flag in TRANSIENT))
+        }
+        if missing:
+            self.dag.reason(job).missing_output.update(missing)
+            return False
+        if super().has_metadata(job):
+            return all(map(self._intact, map(str, outputs)))
+        touches = self.dag and self.dag.workflow.touch
+        if not touches and any(Path(path).exists() for path in job.output):
+            _warn(
+                f"{job.output[0]}: no record with checksums says how it was made, so it is made again, like all such "
+                "results; `snakemake --touch` takes results for what they are."
+            )
+        return False
+
+    def _intact(self, path: str) -> bool:
+        output = Path(path)
+        if not output.exists():
+            return True  # temp()
+        intact = bool(self._read_record(path).input_checksums.get(path) == checksum(output, known=True))
+        if not intact:
+            _warn(f"{path}: not as it was made, its content does not match its record; it is made again.")
+        return intact
+
+    @functools.lru_cache  # noqa: B019 - as in Snakemake: one object of this class lives as long as the process
+    def _params(self, job: Any) -> list[Any]:
+        """Return the params as they are recorded; the code of a script or notebook is one of them."""
+        params: list[Any] = super()._params(job)
+        if path := job.rule.script or job.rule.notebook:
+            source = job._path_to_source_file(path)
+            if isinstance(source, LocalSourceFile):  # what comes from elsewhere is named by its version
+                params = sorted([*params, repr(self._code_of(source))])
+        return params
+
+    def check_script(self, rule: Any) -> None:
+        """End the run if a rule's script cannot be read, before a job of it starts."""
+        path = str(rule.script or rule.notebook or "")
+        if path and "{" not in path:  # wildcards and params are known to each job alone
+            source = infer_source_file(path)
+            if isinstance(source, LocalSourceFile) and rule.basedir:
+                source = rule.basedir.join(source)
+            if isinstance(source, LocalSourceFile):
+                self._code_of(source)
+
+    def _code_of(self, source: LocalSourceFile) -> str:
+        return _script(source.get_path_or_uri(secret_free=True), self.dag.workflow.basedir)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Lock the folder for this run, if records can be written there."""
+        for folder in (self._metadata_path, self._incomplete_path):
+            if not os.access(folder, os.W_OK):
+                _refuse(folder, "it is read-only for this user")
+        with self._alone(), super().lock():
+            yield
+
+    @contextmanager
+    def lock_warn_only(self) -> Iterator[None]:
+        """Warn in a dry run if another Snakemake runs in this folder."""
+        with contextlib.suppress(SystemExit), self._alone():
+            pass
+        with super().lock_warn_only():
+            yield
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the system's own lock, which does not outlive a process, and remove the locks of those that were killed.
+
+        Ends this process where another one holds it.
+        """
+        try:
+            running = (Path(self.path) / "running").open("w")
+        except OSError as error:
+            _refuse(error.filename, error.strerror)
+        with running:
+            try:
+                fcntl.flock(running, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                folder = Path(self.path).resolve().parent
+                sys.exit(
+                    f"error: Directory cannot be locked: another Snakemake runs in {folder}; wait for it, or stop it"
+                )
+            except OSError:
+                logger.debug("This file system has no such locks: Snakemake's own lock decides.")
+            else:
+                for lock in Path(self._lockdir).glob("*.lock"):
+                    lock.unlink()
+            yield
+
+
+class NoDatabase:
+    """Stands in for records in a database, which no remote holds and which have no checksums."""
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        sys.exit("error: exactrun needs Snakemake's records as files: leave out --persistence-backend")
+
+
+async def prepare(self: Any) -> None:
+    """Prepare a job; where it would write into existing files that may be links into DVC's cache, give it its own."""
+    for path in map(Path, filter(None, [*self.log, self.benchmark])):
+        if _is_linked(path):
+            path.unlink()
+    updated = (Path(path) for path in self.output if is_flagged(path, "update") and not path.is_storage)
+    for path in itertools.chain.from_iterable(files(path) if path.is_dir() else [path] for path in updated):
+        if _is_linked(path):
+            copy = path.with_name(f".{path.name}.copy")
+            shutil.copyfile(path, copy)
+            copy.replace(path)
+    await _prepare(self)
+
+
+async def protected(self: _IOFile) -> bool:
+    """Return True for a file that a rule protects: DVC takes the right to write from all files that it links."""
+    return bool(await _protected(self)) and (Path(self.file).is_dir() or Path(self.file).stat().st_nlink == 1)
+
+
+async def no_output_older_than_script(self: Any) -> Any:
+    """Yield nothing: a script's content decides, as one of the job's params, not its modification time."""
+    return
+    yield
+
+
+def _refuse(path: str, reason: str | None) -> NoReturn:
+    sys.exit(f"error: {path}: cannot be written: {reason}; Snakemake keeps its records there")
+
+
+@functools.cache
+def _script(path: str, root: str) -> str:
+    """Name the code of a script; its imports are looked for where Snakemake lets it look, as far as that is here."""
+    folders = [folder for folder in map(Path, dict.fromkeys(sys.path)) if _is_project(folder.absolute(), Path(root))]
+    try:
+        return digests.script(path, folders, root)
+    except ValueError as error:
+        sys.exit(f"error: {error}")
+
+
+def _is_project(folder: Path, root: Path) -> bool:
+    """Return True for a folder of modules in the project, not for an environment that lies in it."""
+    here = any(folder.is_relative_to(base) for base in (root, Path.cwd()))
+    return here and folder.is_dir() and not {"site-packages", "dist-packages"} & set(folder.parts)
+
+
+def _is_linked(path: Path) -> bool:
+    return path.is_symlink() or (path.is_file() and path.stat().st_nlink > 1)
+
+
+@functools.cache
+def _warn(message: str) -> None:
+    """Say it once."""
+    logger.warning(message)
+
+
+def _checksum_of_record(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

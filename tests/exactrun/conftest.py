@@ -1,0 +1,96 @@
+"""Environments with a Snakemake and exactrun, and two workflows of other people that were run, committed and pushed."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from environments import VERSIONS, Environment, make_environment, using
+from filelock import FileLock
+from studies import ROOT, Study
+
+# Not as files beside that workflow: DVC would find them in this repository.
+VERSIONED = {
+    "dvc.yaml": """stages:
+  workflow:
+    cmd: snakemake --cores all
+    deps: [Snakefile, config, scripts]
+    outs:
+      - results: {persist: true}
+      - .snakemake/metadata: {persist: true}
+""",
+    ".gitignore": ".snakemake/\n__pycache__/\n/results\n",
+    ".dvcignore": "/remote\n__pycache__\n",
+}
+PAGE = (ROOT / "docs/adopt.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder of all tests that run side by side."""
+    base = tmp_path_factory.getbasetemp()
+    return base if worker_id == "master" else base.parent
+
+
+@pytest.fixture(scope="session")
+def environment(shared: Path) -> Environment:
+    """Make an environment with a version of Snakemake and exactrun, or with neither; all else is this one's."""
+
+    def make(version: str) -> Path:
+        folder = shared / "environments" / version
+        folder.parent.mkdir(exist_ok=True)
+        with FileLock(f"{folder}.lock"):
+            if not (folder / "made").exists():
+                make_environment(folder, version)
+                (folder / "made").touch()
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def adopted(shared: Path, environment: Environment) -> Study:
+    """The clone that the reader of docs/adopt.md ends with, who began in an empty folder."""
+    folder = shared / "adopted"
+    study = using(Study(folder / "first", folder / "cells"), environment("none"))
+    clone = using(Study(folder / "elsewhere", folder / "cells"), environment("none"))
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "made").exists():
+            study.path.mkdir(parents=True)
+            source = shutil.copytree(ROOT / "src/exactrun", folder / "exactrun")
+            study.env |= {"EXACTRUN": str(source), "PIP_NO_BUILD_ISOLATION": "0", "PIP_QUIET": "1"}
+            blocks = re.findall(r"^(?:`(\S+)`:\n)?```(\w*)\n(.*?)^```$", PAGE, re.M | re.S)
+            assert len(blocks) == 14
+            for name, language, text in blocks:
+                assert bool(name) != (language == "sh")
+                if name:
+                    (study.path / name).parent.mkdir(parents=True, exist_ok=True)
+                    (study.path / name).write_text(text, encoding="utf-8")
+                else:
+                    said = study.run("sh", "-ec", text).output
+            assert "Nothing to be done" in said
+            (folder / "made").touch()
+    return clone
+
+
+@pytest.fixture(scope="session")
+def second(shared: Path, environment: Environment) -> Study:
+    """A fresh clone, after `dvc pull`, of a workflow with what real ones have."""
+    folder = shared / "second"
+    clone = using(Study(folder / "elsewhere", folder / "cells"), environment(VERSIONS[-1]))
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "made").exists():
+            study = using(Study(folder / "first", folder / "cells"), environment(VERSIONS[-1]))
+            shutil.copytree(Path(__file__).with_name("second"), study.path)
+            for name, text in VERSIONED.items():
+                (study.path / name).write_text(text)
+            study.git("init", "--quiet")
+            study.dvc("init", "--quiet")
+            study.dvc("remote", "add", "--quiet", "--default", "remote", "remote")
+            study.dvc("repro")
+            study.dvc("push")
+            study.commit()
+            study.clone("elsewhere", pull=False)
+            clone.dvc("pull")
+            (folder / "made").touch()
+    return clone

@@ -1,0 +1,1 @@
+ls "${snakemake_input[0]}" | wc -l > "${snakemake_output[0]}"

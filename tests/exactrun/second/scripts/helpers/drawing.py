@@ -1,0 +1,5 @@
+from math import isqrt
+
+
+def bar(number, symbol):
+    return symbol * isqrt(number)

@@ -1,0 +1,1 @@
+EXPONENT = 2

@@ -1,0 +1,5 @@
+from .numbers import EXPONENT
+
+
+def square(number):
+    return number**EXPONENT

@@ -1,0 +1,268 @@
+"""Small workflows in real runs: bad input, `--touch`, linked caches, signals."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]
+import pytest
+from studies import ROOT, Study
+
+from exactrun.orphans import alive, environment
+
+INSTALLED = "import exactrun\n\nexactrun.install()\n\n"
+
+
+@pytest.fixture
+def workflow(tmp_path: Path) -> Callable[[str], Study]:
+    """Make a workflow that has one line to say of exactrun."""
+
+    def make(snakefile: str, **files: str) -> Study:
+        study = Study(tmp_path / "workflow", tmp_path / "cells")
+        study.env["PYTHONPATH"] = str(ROOT / "src")
+        for name, text in {"Snakefile": INSTALLED + snakefile, **files}.items():
+            path = study.path / name.replace("__", ".")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        return study
+
+    return make
+
+
+CHAIN = """
+rule all:
+    input:
+        "results/b.txt",
+
+
+rule a:
+    output:
+        "results/a.txt",
+    shell:
+        "echo 1 > {output}"
+
+
+rule b:
+    input:
+        "results/a.txt",
+    output:
+        "results/b.txt",
+    params:
+        value=1,
+    shell:
+        "cat {input} > {output}; echo {params.value} >> {output}"
+"""
+A, B = "results/a.txt", "results/b.txt"
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("content", "given"),
+    [
+        (None, "params: code=exactrun.code('x.py')"),
+        ("x = (", "params: code=lambda _: exactrun.code('x.py')"),
+        ("x = (", "script: 'x.py'"),
+    ],
+)
+def test_code_that_is_missing_or_broken(workflow: Callable[..., Study], content: str | None, given: str) -> None:
+    made = 'rule a:\n    output: "a.txt"\n    '
+    study = workflow(made + given, **({"x__py": content} if content else {}))
+    said = study.fails("snakemake", "--cores", "1")
+    reason = "1: '(' was never closed" if content else " No such file or directory"
+    assert said.splitlines()[-1].startswith("error: ")
+    assert said.splitlines()[-1].endswith(f"x.py:{reason}")
+    assert "Traceback" not in said
+    assert not (study.path / "a.txt").exists()
+
+
+def test_two_rules_with_one_output(workflow: Callable[..., Study]) -> None:
+    """Also where nobody asks for it: each would make again what the other made."""
+    rules = [f'rule {name}:\n    output: "{name}.txt", "shared.txt"\n    shell: "touch {{output}}"\n' for name in "ab"]
+    study = workflow('rule all:\n    input: "a.txt", "b.txt"\n' + "".join(rules))
+    (study.path / "shared.txt").write_text("kept")
+    said = study.fails("snakemake", "--cores", "1").splitlines()
+    assert said[-1] == "error: shared.txt: made by two jobs, of a and b: give each an output of its own"
+    assert (study.path / "shared.txt").read_text() == "kept"
+
+
+def test_records_of_snakemake_alone_and_touch(workflow: Callable[..., Study]) -> None:
+    study = workflow(CHAIN)
+    study.edit("Snakefile", lambda text: text.removeprefix(INSTALLED))
+    study.snakemake()
+    study.edit("Snakefile", lambda text: INSTALLED + text)
+    said = study.run("snakemake", "--dry-run", "--quiet", "rules").output
+    assert [line for line in said.splitlines() if "no record with checksums" in line] == [
+        f"{A}: no record with checksums says how it was made, so it is made again, like all such results; "
+        "`snakemake --touch` takes results for what they are."
+    ]
+    before = study.contents()
+    study.snakemake("--touch")
+    assert study.snakemake().jobs == set()
+    study.edit("Snakefile", lambda text: text.replace("value=1", "value=2"))
+    said = study.run("snakemake", "--dry-run").output
+    assert (
+        "b\n    parameter value: 1 -> 2\n\nIf you are sure that a change does not alter a result, `snakemake --touch"
+        in said
+    )
+    assert "cleanup-metadata" not in said
+    study.snakemake("--touch", B)
+    assert study.snakemake().jobs == set()
+    assert study.contents() == before
+
+
+def test_what_a_killed_run_left_half_done_is_made_again(workflow: Callable[..., Study]) -> None:
+    """Without `--rerun-incomplete`, and without Snakemake's advice to forget the record."""
+    study = workflow(CHAIN)
+    study.snakemake()
+    before = study.contents()
+    (study.path / ".snakemake/incomplete").mkdir(exist_ok=True)
+    (record,) = (path for path in (study.path / ".snakemake/metadata").iterdir() if '"rule": "b"' in path.read_text())
+    (study.path / ".snakemake/incomplete" / record.name).write_text("{}")
+    assert study.snakemake().jobs == {B}
+    assert study.contents() == before
+
+
+@pytest.mark.parametrize("folder", [".snakemake", ".snakemake/metadata"])
+def test_records_that_cannot_be_written(
+    workflow: Callable[..., Study], ordinary: Callable[..., list[str]], folder: str
+) -> None:
+    study = workflow(CHAIN)
+    study.snakemake()
+    before = study.contents()
+    study.path.joinpath(folder).chmod(0o555)
+    done = subprocess.run(
+        ordinary("snakemake", "--cores", "1", "--force", B),
+        cwd=study.path,
+        env=study.env,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    study.path.joinpath(folder).chmod(0o755)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stdout
+    assert re.search(rf"^error: [^\n]*{folder}[^\n]*cannot be written[^\n]*$", done.stdout.splitlines()[-1])
+    assert study.contents() == before
+
+
+# Linked caches
+
+
+@pytest.fixture
+def ordinary() -> Callable[..., list[str]]:
+    """The command that runs another one without root's right to write and read everything."""
+
+    def command(*command: str) -> list[str]:
+        if os.getuid():
+            return list(command)
+        if not shutil.which("setpriv"):
+            (pytest.fail if os.environ.get("CI") else pytest.skip)("no setpriv: root's rights cannot be dropped")
+        rights = "-dac_override,-dac_read_search"
+        return ["setpriv", f"--bounding-set={rights}", f"--inh-caps={rights}", *command]
+
+    return command
+
+
+@pytest.mark.parametrize(("link", "user"), [("symlink", "as it is"), ("hardlink", "ordinary")])
+def test_no_object_of_a_linked_cache_changes(
+    second: Study, ordinary: Callable[..., list[str]], tmp_path: Path, link: str, user: str
+) -> None:
+    study = Study(tmp_path / "clone", tmp_path / "cells")
+    study.env |= {key: second.env[key] for key in ("PATH", "DVC_SITE_CACHE_DIR")}
+    study.env.pop("PYTHONPATH", None)
+    shutil.copytree(second.path, study.path)
+    study.dvc("config", "--local", "cache.type", link)
+    study.dvc("checkout", "--relink")
+    plot = study.path / "results/plot.txt"
+    assert plot.is_symlink() if link == "symlink" else plot.stat().st_nlink > 1
+    before = {path: path.read_bytes() for path in (study.path / ".dvc/cache").rglob("*") if path.is_file()}
+    assert len(before) > 10
+    study.edit("config/config.yaml", lambda text: text.replace("size: 2", "size: 3"))
+    command = ["snakemake", "--cores", "2"]
+    ran = study.run(*(ordinary(*command) if user == "ordinary" else command))
+    assert {"results/parts", "results/plot.txt"} < ran.jobs
+    assert {path: path.read_bytes() for path in before} == before
+
+
+# Signals
+
+
+LONG = """
+rule all:
+    input:
+        "results/shell.txt",
+        "results/run.txt",
+
+
+rule shell:
+    output:
+        "results/shell.txt",
+    shell:
+        "echo half > {output}; if [ -e wait ]; then sleep 600; fi; echo whole > {output}"
+
+
+rule run:
+    output:
+        "results/run.txt",
+    run:
+        import os, time
+
+        with open(output[0], "w") as file:
+            file.write("half")
+        if os.path.exists("wait"):
+            time.sleep(600)
+        with open(output[0], "w") as file:
+            file.write("whole")
+"""
+SIGNALS = [
+    (signal.SIGTERM, os.kill),
+    (signal.SIGINT, os.kill),
+    (signal.SIGKILL, os.kill),
+]
+GRACE = 60.0  # seconds on a busy machine; the jobs would take 600
+
+
+@pytest.mark.parametrize(("number", "send"), SIGNALS)
+def test_a_signal_ends_long_jobs(
+    workflow: Callable[..., Study], number: signal.Signals, send: Callable[[int, int], None]
+) -> None:
+    study = workflow(LONG, wait="")
+    outputs = [study.path / "results" / name for name in ("shell.txt", "run.txt")]
+    with subprocess.Popen(
+        ["snakemake", "--cores", "2"],
+        cwd=study.path,
+        env=study.env | {"FAULTS": str(study.path)},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    ) as process:
+        while not all(path.exists() and path.read_text() for path in outputs):
+            assert process.poll() is None
+            time.sleep(0.05)
+        send(process.pid, number)
+        said = process.communicate(timeout=GRACE)[0]
+    deadline = time.monotonic() + GRACE
+    while left(study):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert process.returncode not in (0, -signal.SIGTERM, -signal.SIGINT)
+    assert "Traceback" not in said
+    (study.path / "wait").unlink()
+    assert study.snakemake().jobs == {"results/shell.txt", "results/run.txt"}
+    assert [path.read_text().strip() for path in outputs] == ["whole", "whole"]
+
+
+def left(study: Study) -> list[psutil.Process]:
+    return [
+        process
+        for process in psutil.process_iter()
+        if environment(process).get("FAULTS") == str(study.path) and alive(process)
+    ]

@@ -1,2 +1,0 @@
-def mean(numbers):
-    return sum(numbers) / len(numbers)

@@ -1,2 +1,0 @@
-def bar(number):
-    return "#" * number

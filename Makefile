@@ -21,19 +21,33 @@ help:
 	pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
+# For `dvc plots` without a network.
+.venv/plots.html: .venv/requirements.stamp | without-git
+	@PYTHONPATH=src python scripts/write_plots_page.py --output $@
+	@dvc config --local plots.html_template ../.venv/plots.html
+
 .PHONY: setup
-setup: .venv/requirements.stamp  ## the environment alone: .venv with what requirements.lock pins
+setup: .venv/requirements.stamp .venv/plots.html  ## the environment alone: .venv with what requirements.lock pins
 
 # Results that are here are never overwritten: only a clone without any is filled from the remote. The second pull lists
 # anew: DVC trusts the half list of one that was killed (docs/reliability.md).
 .PHONY: report
-report: setup  ## the whole study, from raw digits to reports/report.html; what was computed before is pulled
+report: setup without-git  ## the whole study, from raw digits to reports/report.html; what was computed before is pulled
 	@if [ -d results ]; then echo "results/ is here: nothing is pulled"; \
 	elif [ ! -f dvc.lock ]; then echo "no dvc.lock: there is nothing to pull"; \
 	else dvc pull || DVC_SITE_CACHE_DIR=$$(mktemp -d) dvc pull || \
 		echo "dvc pull did not bring everything: the rest is computed"; fi
 	snakemake --cores all
 	@echo "The report: $(CURDIR)/reports/report.html"
+
+# A download without .git has results and a remote all the same.
+.PHONY: without-git
+without-git:
+	@git rev-parse --git-dir >/dev/null 2>&1 || dvc config --local core.no_scm true
+
+.PHONY: in-git
+in-git:
+	@git rev-parse --git-dir >/dev/null 2>&1 || { echo "error: this needs Git's history: clone the repository" >&2; exit 1; }
 
 .PHONY: quick
 quick: setup  ## the same study in miniature (two minutes), in its own folder: quick/reports/report.html
@@ -50,16 +64,21 @@ explain: setup  ## why would what run, without running it: which parameter, modu
 		/^Why these steps/, /^$$/ {print; said = 1} END {if (!said) printf "%s", output; exit !said}'
 
 .PHONY: reproduce
-reproduce: setup  ## the committed study anew, from nothing, in a folder of its own, and compared: reports/reproduction.json
+reproduce: in-git setup  ## the committed study anew, from nothing, in a folder of its own, and compared: reports/reproduction.json
 	PYTHONPATH=src python scripts/reproduce.py
 
+# Without the environment, too: torch and numpy are enough.
+.PHONY: bits
+bits:  ## does this machine give the committed bits? (20 seconds; with any Python that has torch and numpy)
+	@PYTHONPATH=src $(or $(wildcard .venv/bin/python),$(PYTHON)) benchmarks/bits.py
+
 .PHONY: experiments
-experiments: setup  ## the experiments side by side: test errors, and the parameters that differ
+experiments: in-git setup  ## the experiments side by side: test errors, and the parameters that differ
 	@python scripts/show_experiments.py
 
 # From a clone, so that only remote/ is cleaned: `dvc gc --cloud` empties the local cache as well.
 .PHONY: remote-gc
-remote-gc: setup  ## drop from remote/ what the last commit does not need
+remote-gc: in-git setup  ## drop from remote/ what the last commit does not need
 	@git diff --quiet HEAD -- dvc.lock || { echo "dvc.lock has changes that are not committed: commit them first" >&2; exit 1; }
 	@clone=$$(mktemp -d) && trap 'rm -rf "$$clone"' EXIT && git clone --quiet . "$$clone" && cd "$$clone" && \
 		dvc remote modify --quiet --local remote url '$(CURDIR)/remote' && dvc gc --workspace --cloud --force
@@ -70,13 +89,17 @@ remote-gc: setup  ## drop from remote/ what the last commit does not need
 test: .venv/requirements-dev.stamp  ## all tests
 	pytest --numprocesses auto
 
+.PHONY: unit
+unit: .venv/requirements-dev.stamp  ## the unit tests alone
+	pytest --numprocesses logical tests/unit
+
 # `snakemake --lint` cannot be told that here pip's lock file takes the place of conda and containers, so its findings
 # are filtered; what has neither a finding nor its congratulations is an error in the Snakefile.
 .PHONY: lint
 lint: .venv/requirements-dev.stamp  ## style and types of all code and of the Snakefile
 	ruff check
 	ruff format --check
-	snakefmt --check Snakefile
+	snakefmt --check Snakefile rules
 	snakemake --lint 2>&1 | awk '{output = output $$0 "\n"} /^Lints for/ {place = $$0} /^    \* |Congratulations/ {linted = 1} \
 		/^    \* / && !/conda environment or container/ {print place $$0; bad = 1} \
 		END {if (!linted) printf "%s", output; exit bad || !linted}'
@@ -84,7 +107,7 @@ lint: .venv/requirements-dev.stamp  ## style and types of all code and of the Sn
 
 .PHONY: bench
 bench: setup  ## the speed of training, beside the plain loop's
-	GLIBC_TUNABLES=glibc.malloc.hugetlb=1 PYTHONPATH=src python benchmarks/speed.py
+	PYTHONPATH=src python benchmarks/speed.py
 
 # Existing pins stay unless pyproject.toml forbids them: delete the lock files first to get the newest versions.
 # The local label, as in torch 2.13.0+cpu, is one machine's; the pin is for all.

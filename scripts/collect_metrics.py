@@ -1,9 +1,10 @@
-"""Collect the study's headline numbers: test error of each model's chosen configuration under both protocols."""
+"""Collect the study's headline numbers: the test error of each model's final rounds, under both protocols."""
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from digitpairs import errors, tables
 from digitpairs.analysis import inference
@@ -13,24 +14,22 @@ from digitpairs.files import write_atomically
 def main() -> None:
     """Parse arguments, summarise the final rounds, write the metrics."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("rounds", nargs="+", type=Path, metavar="ROUNDS_CSV", help=".../{protocol}/{model}/rounds.csv")
-    parser.add_argument("--selection", type=Path, required=True, help="json: the chosen configurations")
-    parser.add_argument("--output", type=Path, required=True, help="json: one entry a model")
+    parser.add_argument("--final", type=Path, required=True, help="csv: final rounds of all protocols and models")
+    parser.add_argument("--output", type=Path, required=True, help="json: test errors by model, then further numbers")
     args = parser.parse_args()
-    final = tables.read_final(args.rounds)
-    selection = json.loads(args.selection.read_text(encoding="utf-8"))
-    metrics: dict[str, Any] = {}
-    for model in final["fixed"]:
-        fixed, resampled = (inference.summarise(final[p][model]["test_error"]) for p in ("fixed", "resampled"))
-        metrics[model] = selection[model]["chosen"] | {
-            "n_rounds": fixed.n,
-            "test_error": fixed.mean,
-            "test_error_std": fixed.std,
-            "validation_error": inference.summarise(final["fixed"][model]["validation_error"]).mean,
-            "resampled_test_error": resampled.mean,
-            "resampled_test_error_std": resampled.std,
-        }
-    write_atomically(args.output, tables.to_json(metrics).encode())
+    final = tables.by_protocol(pd.read_csv(args.final))
+    rounds = {
+        protocol: {model: inference.summarise(table["test_error"]) for model, table in final[protocol].items()}
+        for protocol in tables.PROTOCOLS
+    }
+    # `dvc exp show` has a column for each number, in this order. No model's name has a hyphen.
+    metrics: dict[str, Any] = {model: found.mean for model, found in rounds["fixed"].items()}
+    for protocol, by_model in rounds.items():
+        if protocol != "fixed":
+            metrics[f"mean-{protocol}"] = {model: found.mean for model, found in by_model.items()}
+        metrics[f"deviation-{protocol}"] = {model: found.std for model, found in by_model.items()}
+        metrics[f"rounds-{protocol}"] = {model: found.n for model, found in by_model.items()}
+    write_atomically(args.output, tables.to_json(metrics, sort=False).encode())
 
 
 if __name__ == "__main__":

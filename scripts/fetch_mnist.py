@@ -1,4 +1,4 @@
-"""Download the full MNIST, verified, into a folder; what is there already stays."""
+"""Download the full MNIST into a folder, verified; intact files are kept."""
 
 import argparse
 from pathlib import Path
@@ -9,7 +9,7 @@ from digitpairs.folders import MNIST
 
 
 def main() -> None:
-    """Parse arguments, fetch what is missing."""
+    """Parse arguments, fetch missing files."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=MNIST, help="default: %(default)s")
     args = parser.parse_args()

@@ -10,10 +10,14 @@ import torch
 from digitpairs import api, errors
 from digitpairs.data.pairs import load_pairs
 from digitpairs.files import write_atomically
+from digitpairs.networks import kernels
+from digitpairs.networks.ensemble import Ensemble
+from digitpairs.training.evaluation import predict
+from digitpairs.training.run import Dataset
 
 
 def main() -> None:
-    """Parse arguments, ask each network, write the table."""
+    """Parse arguments, evaluate each network, write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "weights", nargs="+", type=Path, metavar="ROUNDS_SAFETENSORS", help=".../{model}/rounds.safetensors"
@@ -23,12 +27,12 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     test = load_pairs(args.pairs).test
-    images = torch.from_numpy(test.images)
     parts = []
     for path in args.weights:
-        with torch.inference_mode():
-            logits = [net(images).logits for net in api.load_models(path)]
-        answers = np.stack([of_round.argmax(-1).numpy() for of_round in logits if of_round.isfinite().all()])
+        nets = api.load_models(path)
+        data = Dataset([test], nets[0].branches)
+        logits = torch.cat([logits for logits, _ in predict(Ensemble(nets), data)], dim=1)
+        answers = logits[logits.isfinite().flatten(1).all(1)].argmax(-1).numpy()
         parts.append(
             pd.DataFrame(
                 {
@@ -45,4 +49,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    kernels.pin()
     errors.run(main)

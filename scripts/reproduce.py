@@ -15,7 +15,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from dvc.api import DVCFileSystem
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
@@ -26,19 +25,18 @@ from digitpairs import errors
 from digitpairs.errors import StudyError
 from digitpairs.files import write_atomically
 from digitpairs.folders import REPRODUCTIONS
+from digitpairs.networks import kernels
 from digitpairs.reproduction import comparison
-from digitpairs.reproduction.origin import cpuinfo, git, instructions, processor, uncommitted
+from digitpairs.reproduction.origin import git, processor, uncommitted
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("data", "results", "reports")
 CERTIFICATE = "reports/reproduction.json"  # compares results and is none
 EFFORT = ".snakemake/reproduction.jsonl"  # in the new folder, where Git ignores it: one line a call
-# What makes different processors round alike, or not: docs/reproducibility.md.
-PINS = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS")
 
 
 def main() -> None:
-    """Parse arguments, build, compare, write what was found; exit code 1 where a conclusion differs."""
+    """Parse arguments, build, compare, write the certificate; exit code 1 where a conclusion differs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, help="new, or to be continued; default: in the cache, by revision")
     parser.add_argument("--output", type=Path, default=ROOT / CERTIFICATE, help="json; default: %(default)s")
@@ -86,7 +84,7 @@ def clone(folder: Path) -> None:
 
 
 def build(folder: Path) -> None:
-    """Run or continue the study with a cell cache of its own, and note what that took.
+    """Run or continue the study with a cell cache of its own, and note time and memory.
 
     Raises `StudyError` where it does not finish.
     """
@@ -112,7 +110,7 @@ def build(folder: Path) -> None:
 
 
 def effort(folder: Path) -> dict[str, float]:
-    """Sum what the calls took; one that was killed outright is missing."""
+    """Sum the calls' times; one that was killed outright is missing."""
     calls = [json.loads(line) for line in (folder / EFFORT).read_text(encoding="utf-8").splitlines()]
     sums = {name: round(sum(call[name] for call in calls)) for name in ("wall_seconds", "cpu_seconds")}
     return {"calls": len(calls)} | sums | {"peak_bytes": max(call["peak_bytes"] for call in calls)}
@@ -140,29 +138,28 @@ def built_files(folder: Path) -> dict[str, bytes]:
 
 
 def machine() -> dict[str, Any]:
-    """Describe what decides how numbers are rounded: processor, instruction sets, libraries' builds."""
+    """Describe all that decides rounding: processor, instruction sets, libraries' builds."""
     vectors = re.compile(r"s?sse|avx|fma|f16c|amx|asimd|sve")
-    step = instructions() | os.environ  # decides when torch is imported, so another process is asked
-    asked = "import torch; print(torch.backends.cpu.get_cpu_capability(), torch.__config__.show(), sep='\\n')"
-    torch = subprocess.run([sys.executable, "-c", asked], env=step, capture_output=True, text=True, check=True)  # noqa: S603
-    capability, *build = torch.stdout.strip().splitlines()
+    # Libraries choose their kernels when they are loaded, so another process is asked, in the environment of a step.
+    ask = """import json, numpy, torch; from digitpairs.networks import kernels
+print(json.dumps([kernels.loaded(), kernels.warning(), torch.__config__.show().splitlines()]))"""
+    environment = kernels.environment(os.environ) | {"PYTHONPATH": str(ROOT / "src")}
+    step = subprocess.run([sys.executable, "-c", ask], env=environment, capture_output=True, text=True, check=True)  # noqa: S603
+    loaded, warning, build = json.loads(step.stdout)
     return {
         "system": f"{platform.system()} {platform.machine()}",
         "processor": processor() or "unknown",
         "cores": os.cpu_count(),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        "vector instructions": sorted(flag for flag in cpuinfo("flags|Features").split() if vectors.match(flag)),
-        "used": {
-            "torch": capability,
-            "numpy": np.show_config(mode="dicts")["SIMD Extensions"]["found"],
-        },
-        "pinned by": {name: value for name, value in step.items() if name in PINS},
+        "vector instructions": sorted(filter(vectors.match, kernels.cpuinfo("flags|Features").split())),
+        "kernels": loaded,
+        "warning": warning,
         "torch build": [line.strip(" -") for line in build],
     }
 
 
 def versions() -> dict[str, Any]:
-    """Return the versions of Python and of what requirements.lock pins, and which differ from it."""
+    """Return the versions of Python and of the pinned libraries, and the deviations from requirements.lock."""
     lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
     pinned = [Requirement(line) for line in lines if line and not line.startswith(("#", " ", "-"))]
     wanted = [requirement for requirement in pinned if not requirement.marker or requirement.marker.evaluate()]

@@ -2,21 +2,23 @@
 
 import argparse
 import csv
+import functools
 import hashlib
 import io
 import json
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import torch
-from torch import Tensor
 
 from digitpairs import errors, models
 from digitpairs.data.pairs import load_pairs
 from digitpairs.files import write_atomically
-from digitpairs.training.rounds import CURVES, ERRORS, train_rounds
+from digitpairs.networks import kernels
+from digitpairs.training.rounds import CURVES, ERRORS, PAIRED_ANEW, train_rounds
 from digitpairs.training.run import Configuration, choose_device, keep_freed_memory
-from digitpairs.training.states import load, save, stack_nets
+from digitpairs.training.states import StateFolder, save, stack_nets
 
 OUTPUTS = {
     "rounds.csv": "one row a round",
@@ -34,22 +36,8 @@ def to_csv(columns: Iterable[str], rows: Iterable[Iterable[float]]) -> bytes:
     return text.getvalue().encode()
 
 
-def earlier_state(folder: Path, epochs: int) -> dict[str, Tensor] | None:
-    """Return the state after the most epochs short of `epochs` that is there and intact."""
-    for earlier in sorted((int(path.stem) for path in folder.glob("*.state")), reverse=True):
-        if earlier < epochs:
-            try:
-                state, _ = load(folder / f"{earlier}.state")
-            except errors.StudyError as error:
-                print(f"{error}; it is not used")
-            else:
-                print(f"continues after {earlier} epochs")
-                return state
-    return None
-
-
 def main() -> None:
-    """Parse arguments, train, write what was asked for."""
+    """Parse arguments, train, write the output."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", nargs="+", type=Path, required=True, help="one dataset, or one for each round")
     parser.add_argument("--model", required=True, choices=models.names())
@@ -59,13 +47,13 @@ def main() -> None:
     parser.add_argument("--weight-decay", type=float, required=True)
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--stream", choices=["grid", "final"], required=True, help="which random numbers")
-    parser.add_argument("--rounds", type=int, required=True)
+    parser.add_argument("--first-round", type=int, default=1, help="its number; default: %(default)s")
+    parser.add_argument("--rounds", type=int, required=True, help="how many")
+    parser.add_argument("--pairings", type=int, default=0, help="of the test images, for one more column of errors")
     parser.add_argument("--epochs", type=int, required=True, help="in all, with those of an earlier state")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or auto")
     parser.add_argument("--output", nargs="+", type=Path, required=True, help=f"files to write, of {OUTPUTS}")
-    parser.add_argument(
-        "--states", type=Path, help="folder of this run's states, to continue from the latest and add one"
-    )
+    parser.add_argument("--states", type=Path, help="folder to keep states in, and to continue from the latest one")
     args = parser.parse_args()
     output = {path.name: path for path in args.output}
     if unknown := output.keys() - OUTPUTS:
@@ -76,26 +64,45 @@ def main() -> None:
     configuration = Configuration(
         args.model, args.options, args.batch_size, args.learning_rate, args.weight_decay, args.seed, args.stream
     )
-    # The folder's name says all but which pairs the run is trained on.
-    states = args.states and args.states / hashlib.sha256(args.pairs[0].read_bytes()).hexdigest()
+    device, curves = choose_device(args.device), "curves.csv" in output
+    report = functools.partial(print, flush=True)  # the log is read while it is written
+    if warning := kernels.warning():
+        report(warning)
+    datasets, states = [load_pairs(path) for path in args.pairs], None
+    if args.states:
+        about = configuration._asdict() | {
+            "first": args.first_round,
+            "rounds": args.rounds,
+            "curves": curves,
+            "device": device,
+            "pairs": [hashlib.sha256(path.read_bytes()).hexdigest() for path in args.pairs],
+            "kernels": kernels.loaded(),
+            "versions": [np.__version__, torch.__version__],
+        }
+        states = StateFolder(args.states, args.epochs, about, report)
     trained = train_rounds(
         configuration,
-        [load_pairs(path) for path in args.pairs],
+        datasets,
         args.rounds,
         args.epochs,
-        device=choose_device(args.device),
-        resumed=earlier_state(states, args.epochs) if states else None,
-        curves="curves.csv" in output,
+        first=args.first_round,
+        pairings=args.pairings,
+        device=device,
+        resumed=states.latest() if states else None,
+        keep=states.keep if states else None,
+        curves=curves,
+        report=report,
     )
     if states:
-        save(states / f"{args.epochs}.state", trained.state)
+        states.finish(trained.state)
     if path := output.get("rounds.safetensors"):
         save(path, stack_nets(trained.nets), model=args.model, options=args.options)
     if path := output.get("curves.csv"):
         write_atomically(path, to_csv(CURVES, trained.curves))
     if path := output.get("rounds.csv"):
-        write_atomically(path, to_csv(ERRORS, trained.errors))
+        write_atomically(path, to_csv([*ERRORS, *([PAIRED_ANEW] if args.pairings else [])], trained.errors))
 
 
 if __name__ == "__main__":
+    kernels.pin()
     errors.run(main)

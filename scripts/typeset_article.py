@@ -11,7 +11,7 @@ from digitpairs.files import write_atomically
 from digitpairs.params import Params
 from digitpairs.reporting import article
 
-RESULTS = ("statistics", "claims", "selection", "metrics")
+RESULTS = ("statistics", "claims", "selection")
 
 
 def main() -> None:
@@ -21,7 +21,6 @@ def main() -> None:
     parser.add_argument("--claims", type=Path, required=True, help="json: verdicts on the paper's claims")
     parser.add_argument("--selection", type=Path, required=True, help="json: the chosen configurations")
     parser.add_argument("--grid", type=Path, required=True, help="csv: one row a cell and round")
-    parser.add_argument("--metrics", type=Path, required=True, help="json: the headline numbers")
     parser.add_argument(
         "--params", type=Params.model_validate_json, required=True, help="json: the study's params.yaml"
     )

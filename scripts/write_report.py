@@ -1,4 +1,4 @@
-"""Write the report twice from the same content: Markdown for GitHub and one self-contained HTML file."""
+"""Write the report as Markdown for GitHub and as one self-contained HTML file, from the same content."""
 
 import argparse
 import hashlib
@@ -36,10 +36,8 @@ PACKAGES = (
 def main() -> None:
     """Parse arguments, write the report in both formats."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("rounds", nargs="+", type=Path, metavar="ROUNDS_CSV", help=".../{protocol}/{model}/rounds.csv")
-    parser.add_argument(
-        "--curves", nargs="+", type=Path, required=True, metavar="CURVES_CSV", help=".../{protocol}/{model}/curves.csv"
-    )
+    parser.add_argument("--final", type=Path, required=True, help="csv: final rounds of all protocols and models")
+    parser.add_argument("--curves", type=Path, required=True, help="csv: their learning curves")
     parser.add_argument("--grid", type=Path, required=True, help="csv: one row a cell and round")
     parser.add_argument("--selection", type=Path, required=True, help="json: the chosen configurations")
     parser.add_argument("--statistics", type=Path, required=True, help="json: intervals and tests")
@@ -57,8 +55,8 @@ def main() -> None:
     with np.load(args.pairs) as arrays:
         images = arrays["test_images"]
     study = report.Study(
-        final=tables.read_final(args.rounds),
-        curves=tables.read_final(args.curves),
+        final=tables.by_protocol(pd.read_csv(args.final)),
+        curves=tables.by_protocol(pd.read_csv(args.curves)),
         grid=pd.read_csv(args.grid),
         selection=json.loads(args.selection.read_text(encoding="utf-8")),
         statistics=json.loads(args.statistics.read_text(encoding="utf-8")),
@@ -77,7 +75,7 @@ def main() -> None:
 
 
 def provenance(pairs: Path, records: Path) -> list[page.Block]:
-    """Say from what, with what, where and when the report was made: all that differs from one making to the next."""
+    """Return the metadata of this build: revision, data, versions, machine, time."""
     processor = origin.processor() or "unknown processor"
     facts = {
         "Git revision": revision(),
@@ -103,7 +101,7 @@ def provenance(pairs: Path, records: Path) -> list[page.Block]:
 
 
 def revision() -> str:
-    """Name the commit of this code, and whether the code has changed since."""
+    """Return the commit of this code, marked where files have uncommitted changes."""
     try:
         changed = ", with changes that are not committed" if origin.uncommitted(ROOT) else ""
         return origin.git(ROOT, "rev-parse", "HEAD") + changed
@@ -112,7 +110,7 @@ def revision() -> str:
 
 
 def version(package: str) -> str:
-    """Return a package's version."""
+    """Return the version of an installed package."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
@@ -120,7 +118,7 @@ def version(package: str) -> str:
 
 
 def run_times(records: Path) -> dict[str, float]:
-    """Sum the seconds of each rule's steps; a step has a record for each of its outputs."""
+    """Return the seconds of each rule's steps in total; a step has a record for each of its outputs."""
     steps = set()
     for path in records.rglob("*") if records.is_dir() else []:
         try:
@@ -136,7 +134,7 @@ def run_times(records: Path) -> dict[str, float]:
 
 
 def duration(seconds: float) -> str:
-    """Spell a time."""
+    """Format a duration."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"

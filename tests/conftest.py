@@ -1,34 +1,61 @@
-"""What tests of several kinds share: one thread, a tiny study that is run once per session, and clones of it."""
+"""Shared by all tests: the environment of steps, and a tiny study that is run once per session, with clones of it."""
 
 import os
+import random
 import shutil
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from studies import Study, finish
 
-# As the study trains: results do not depend on how work is split. Read when torch is first imported.
-os.environ["OMP_NUM_THREADS"] = "1"
+from digitpairs.networks import kernels
+
+kernels.set_environment()  # numpy and torch read it when they are loaded
+
+from served import serve  # noqa: E402
+from studies import Study, finish  # noqa: E402
+
 # A shell's job in the background ignores Ctrl-C, and so would all that tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Start a worker for each processor, with `auto` one more: tests of clusters, kills and servers mostly wait."""
+    one_more = bool(config.getoption("numprocesses") == "auto")
+    return (os.cpu_count() or 1) + one_more
+
+
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Study:
+def served() -> Iterator[Path]:
+    """Commands that need not import their libraries, with the environment that the study gives its steps."""
+    with serve(dict(os.environ)) as folder:
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def finished(served: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Study:
     """The study, finished, committed and pushed to the bundled remote; tests leave it as it is and work in clones.
 
     Tests that run side by side share it: the first that needs it makes it, the others wait.
     """
     base = tmp_path_factory.getbasetemp()
     folder = (base if worker_id == "master" else base.parent) / "finished"
-    study = Study(folder / "study", folder / "cells")
+    study = Study(folder / "study", folder / "cells", served)
     with FileLock(f"{folder}.lock"):
         if not (folder / "made").exists():
             finish(study)
             (folder / "made").touch()
     return study
+
+
+@pytest.fixture
+def chance() -> random.Random:
+    """Random numbers; `SEED=... pytest ...` replays a test that failed, whose output says which seed."""
+    seed = int(os.getenv("SEED") or random.SystemRandom().randrange(2**32))
+    print(f"SEED={seed}")
+    return random.Random(seed)  # noqa: S311 - no secret
 
 
 @pytest.fixture

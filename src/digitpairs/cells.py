@@ -1,4 +1,7 @@
-"""Where a cell of the grid search lies."""
+"""Paths of the grid search's cells.
+
+`snakemake.utils.Paramspace` does the same from a pandas table; importing pandas would take a second at each start.
+"""
 
 from collections.abc import Iterator, Mapping
 from itertools import product

@@ -1,23 +1,24 @@
-"""One kind of error for mistakes that the person at the keyboard can put right."""
+"""Errors a user can fix: one line, no traceback."""
 
-import sys
 from collections.abc import Callable
 
 
 class StudyError(Exception):
-    """A mistake in the input: the message is one line that names file, key, value and what is allowed."""
+    """An error in the input; the message is one line that names file, key, value and allowed values."""
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a script's `main`; what a person can put right becomes one line on stderr and exit code 1, no traceback.
+    """Run a script's `main`; an error that a user can fix ends it with one line on stderr and exit code 1.
 
-    That is a `StudyError`, and what the machine refuses: memory, space, file handles.
+    Such errors are `StudyError` and a lack of memory, space or file handles.
     """
     try:
         main()
     except (StudyError, OSError) as error:
-        sys.exit(f"error: {error}")
+        raise SystemExit(f"error: {error}") from error
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "can't allocate memory" not in str(error):  # torch's way to say it
             raise
-        sys.exit("error: not enough memory; allow the step more, or run fewer steps at once (--cores)")
+        raise SystemExit(
+            "error: not enough memory; allow the step more, or run fewer steps at once (--cores)"
+        ) from error

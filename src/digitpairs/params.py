@@ -33,7 +33,7 @@ def _known_model(name: str) -> str:
 
 
 def _possible_folder(folder: str) -> str:
-    """Refuse what no system takes for a folder's name, what breaks a line of a log, and what Snakemake replaces."""
+    """Refuse invalid folder names: too long, with control characters, or with braces that Snakemake would replace."""
     if re.search("[{}]|<.*>", folder):
         raise PydanticCustomError(
             "folder", "should be a path without {, } and <...>: Snakemake replaces what they hold"
@@ -61,7 +61,7 @@ class _Section(BaseModel):
 
 
 class Data(_Section):
-    """Where the digits come from and how many pairs are made of them."""
+    """Source of the digits, and numbers of pairs."""
 
     source: Literal["bundled", "mnist", "idx"]
     folder: Folder | None = None
@@ -71,7 +71,7 @@ class Data(_Section):
 
 
 class Train(_Section):
-    """What all models' training has in common."""
+    """Training parameters of all models."""
 
     weight_decay: Weight
     auxiliary_weight: Weight
@@ -171,7 +171,7 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Insert what merge keys (<<) refer to; each key once, or nested ones would multiply without end."""
+        """Insert the content of merge keys (<<); each key once, or nested ones would multiply without end."""
         super().flatten_mapping(node)
         by_key = {key.value if isinstance(key, yaml.ScalarNode) else id(key): (key, value) for key, value in node.value}
         node.value = list(by_key.values())
@@ -217,7 +217,7 @@ def load_params(path: str | Path) -> Params:
 
 
 def _conflicts(params: Params) -> Iterator[str]:
-    """Yield what is wrong between keys that are each valid."""
+    """Yield conflicts between keys that are each valid."""
     data = params.data
     if data.source == "idx" and data.folder is None:
         yield "data.folder is missing; data.source = 'idx' needs a folder of IDX files"
@@ -252,7 +252,7 @@ def _conflicts(params: Params) -> Iterator[str]:
 
 
 def _pairs(data: Data) -> Iterator[str]:
-    """Yield which numbers of pairs a source with a known number of images does not have."""
+    """Yield requests for more pairs than a source of known size has."""
     pools: dict[tuple[str, ...], int] = {}
     if data.source == "bundled":
         pools = {("test", "validation", "train"): BUNDLED_PAIRS}
@@ -266,7 +266,7 @@ def _pairs(data: Data) -> Iterator[str]:
 
 
 def _batches(grid: Grid, model: str, pairs: str, n_train: int) -> Iterator[str]:
-    """Yield which batch sizes `n_train` pairs do not allow."""
+    """Yield batch sizes that `n_train` pairs do not allow."""
     for size in grid.batch_size:
         key = f"grid.{model}.batch_size = {size}"
         if size > n_train:
@@ -281,7 +281,7 @@ def _in_grid(params: Params, key: str, model: str) -> Iterator[str]:
 
 
 def _describe(detail: ErrorDetails) -> str:
-    """Say what is wrong with one value: 'data.n_train = 0 should be greater than or equal to 1'."""
+    """Describe one invalid value: 'data.n_train = 0 should be greater than or equal to 1'."""
     key = "".join(
         f"[{part}]" if isinstance(part, int) else f".{_name(part)}" for part in detail["loc"] if part != "[key]"
     )

@@ -1,4 +1,4 @@
-"""Tables and JSON as the study's steps exchange them."""
+"""Tables (CSV) and JSON, as the study's steps exchange them."""
 
 import csv
 import io
@@ -12,19 +12,41 @@ import pandas as pd
 
 from digitpairs.errors import StudyError
 
+Tables = Mapping[str, Mapping[str, pd.DataFrame]]  # {protocol: {model: rows}}
+PROTOCOLS = ("fixed", "resampled")  # of the final rounds at the study's own choice
 
-def read_final(paths: Iterable[Path]) -> dict[str, dict[str, pd.DataFrame]]:
-    """Read the tables `.../{protocol}/{model}/*.csv` into {protocol: {model: table}}, in the order of the paths."""
-    tables: dict[str, dict[str, pd.DataFrame]] = {}
-    for path in paths:
-        tables.setdefault(path.parts[-3], {})[path.parts[-2]] = pd.read_csv(path)
-    return tables
+
+def by_protocol(table: pd.DataFrame) -> dict[str, dict[str, pd.DataFrame]]:
+    """Split final.csv or curves.csv into {protocol: {model: rows}}, in the order of the rows."""
+    return {
+        str(protocol): {
+            str(model): rows.drop(columns=["protocol", "model"]).reset_index(drop=True)
+            for model, rows in of_protocol.groupby("model", sort=False)
+        }
+        for protocol, of_protocol in table.groupby("protocol", sort=False)
+    }
+
+
+def by_value(ablations: pd.DataFrame | None, parameter: str, model: str) -> dict[float | str, pd.DataFrame]:
+    """Return a model's rows of ablations.csv at each value of a parameter, in their order; empty if there are none."""
+    if ablations is None:
+        return {}
+    rows = ablations[(ablations["parameter"] == parameter) & (ablations["model"] == model)]
+    return {_number_or_text(value): table for value, table in rows.groupby("value", sort=False)}
+
+
+def _number_or_text(value: Any) -> float | str:
+    """Parse a value of a column of numbers and words."""
+    try:
+        return float(value)
+    except ValueError:
+        return str(value)
 
 
 def stack(tables: Iterable[tuple[Mapping[str, Any], Path]], rounds: int | None = None) -> bytes:
-    """Return one CSV of many `rounds.csv`, each row led by what tells its table apart; numbers stay as written.
+    """Return one CSV of many, each row led by its table's key; numbers stay as written.
 
-    `tables` yields {column: value} and the table's path; `rounds` keeps only so many rows of each.
+    `tables` yields each table's key, {column: value}, and its path; of each, the first `rounds` rows are kept.
 
     Raises `StudyError` where columns differ.
     """
@@ -43,12 +65,12 @@ def stack(tables: Iterable[tuple[Mapping[str, Any], Path]], rounds: int | None =
     return text.getvalue().encode()
 
 
-def to_json(results: dict[str, Any]) -> str:
-    """Write results as JSON, the same bytes for the same results.
+def to_json(results: dict[str, Any] | list[Any], sort: bool = True) -> str:
+    """Write results as JSON, the same bytes for the same results; keys are sorted, or in their order.
 
     Numbers have twelve digits: on the last three or four, processors differ. NaN, which JSON lacks, becomes null.
     """
-    return json.dumps(_plain(results), indent=2, sort_keys=True, allow_nan=False) + "\n"
+    return json.dumps(_plain(results), indent=2, sort_keys=sort, allow_nan=False) + "\n"
 
 
 def _plain(value: Any) -> Any:

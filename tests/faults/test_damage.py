@@ -25,6 +25,12 @@ VERSIONED = {
 }
 
 
+@pytest.fixture(scope="session")
+def finished(finished: Study, served: Path) -> Study:
+    """The finished study; here no process is killed, so that commands need not be processes of their own."""
+    return Study(finished.path, finished.cells, served)
+
+
 class Job:
     """All that Snakemake's records ask of a job."""
 
@@ -43,9 +49,8 @@ def records(study: Study, monkeypatch: pytest.MonkeyPatch) -> Any:
     return snakemake.workflow.FilePersistence()
 
 
-def damaged(paths: list[Path], seed: int) -> Iterator[Path]:
+def damaged(paths: list[Path], chance: random.Random) -> Iterator[Path]:
     """Flip one random bit of a random file, 25 times, and truncate one 5 times; put it right each time."""
-    chance = random.Random(seed)  # noqa: S311 - no secret
     assert paths
     for truncate in [False] * FLIPS + [True] * 5:
         path = chance.choice(paths)
@@ -61,41 +66,41 @@ def damaged(paths: list[Path], seed: int) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("kind", VERSIONED)
-def test_an_output_is_not_as_it_was_made(records: Any, kind: str) -> None:
+def test_an_output_is_not_as_it_was_made(records: Any, kind: str, chance: random.Random) -> None:
     paths = sorted(path for path in Path().glob(VERSIONED[kind]) if path.is_file())
     assert all(records.has_metadata(Job(str(path))) for path in paths)
-    for path in damaged(paths, 1):
+    for path in damaged(paths, chance):
         assert not records.has_metadata(Job(str(path)))
 
 
-def test_a_record(records: Any) -> None:
+def test_a_record(records: Any, chance: random.Random) -> None:
     outputs = [str(path) for pattern in VERSIONED.values() for path in sorted(Path().glob(pattern)) if path.is_file()]
     by_record = {Path(records._record_path(records._metadata_path, output)): output for output in outputs}
-    for path in damaged(sorted(by_record), 2):
+    for path in damaged(sorted(by_record), chance):
         records._clear_cache()
         assert not records.has_metadata(Job(by_record[path]))
 
 
 @pytest.mark.parametrize("what", ["entry", "checksum"])
-def test_the_cell_cache(study: Study, what: str) -> None:
+def test_the_cell_cache(study: Study, what: str, chance: random.Random) -> None:
     entries = sorted(path for path in study.cells.iterdir() if path.is_file() and path.suffix != ".sha256")
     paths = {entry if what == "entry" else entry.with_name(f"{entry.name}.sha256"): entry for entry in entries}
     assert all(map(reruns.intact, entries))
-    for path in damaged(sorted(paths), 3):
+    for path in damaged(sorted(paths), chance):
         assert not reruns.intact(paths[path])
 
 
-def test_a_state(study: Study) -> None:
-    for path in damaged(sorted(study.cells.rglob("*.state")), 4):
+def test_a_state(study: Study, chance: random.Random) -> None:
+    for path in damaged(sorted(study.cells.rglob("*.state")), chance):
         with pytest.raises(StudyError, match=str(path)):
             states.load(path)
 
 
-def test_pairs_and_checkpoints_are_refused_by_whoever_reads_them(study: Study) -> None:
+def test_pairs_and_checkpoints_are_refused_by_whoever_reads_them(study: Study, chance: random.Random) -> None:
     """Not only by Snakemake: what a script reads is what was written, or an error."""
     pairs = study.path / "data/pairs/seed~2.npz"
     before = load_pairs(pairs)
-    for path in damaged([pairs], 5):
+    for path in damaged([pairs], chance):
         try:
             read = load_pairs(path)
         except StudyError:
@@ -103,7 +108,7 @@ def test_pairs_and_checkpoints_are_refused_by_whoever_reads_them(study: Study) -
         for split, split_before in zip(read, before, strict=True):  # the flip was in what training does not read
             for array, array_before in zip(split, split_before, strict=True):
                 np.testing.assert_array_equal(array, array_before)
-    for path in damaged(sorted(study.path.glob(VERSIONED["checkpoint"])), 6):
+    for path in damaged(sorted(study.path.glob(VERSIONED["checkpoint"])), chance):
         with pytest.raises(StudyError, match=str(path)):
             states.load(path)
 

@@ -17,7 +17,7 @@ CELL = "results/grid/baseline/batch_size~20/learning_rate~0.01/epochs~2/rounds.c
 @pytest.mark.parametrize(
     ("command", "refusal"),
     [
-        (["snakemake", "--cores", "1", "results/grid.csv"], "Directory cannot be locked"),
+        (["snakemake", "--cores", "1", "results/grid.csv"], "Directory cannot be locked: another Snakemake runs in "),
         (["dvc", "repro"], "is busy, it is being blocked by"),
     ],
 )
@@ -34,6 +34,7 @@ def test_two_at_once(uncomputed: Study, command: list[str], refusal: str) -> Non
         first.terminate()
     assert second.returncode not in (0, -6, -11)
     assert refusal in second.stdout + second.stderr
+    assert "--unlock" not in second.stdout + second.stderr  # it would let two run
 
 
 def test_two_at_the_same_moment(uncomputed: Study) -> None:
@@ -66,7 +67,7 @@ def test_a_clock_that_was_set_back(study: Study) -> None:
         for path in (study.path / folder).rglob("*"):
             os.utime(path, (tomorrow, tomorrow))
     assert study.snakemake().jobs == set()
-    study.edit("scripts/plot_architecture.py", lambda text: f"{text}\nprint()\n")
+    study.edit("src/digitpairs/reporting/figures/architecture.py", lambda text: f"{text}\nprint()\n")
     figures = {"reports/figures/figure_1.svg", "reports/figures/figure_2.svg"}
     assert study.snakemake().jobs == figures
     assert study.snakemake().jobs == set()

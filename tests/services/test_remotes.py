@@ -12,6 +12,7 @@ import servers
 from servers import Service
 from studies import ROOT, Study
 
+pytestmark = pytest.mark.xdist_group("remotes")  # they share servers
 PAGE = (ROOT / "docs/remotes.md").read_text(encoding="utf-8")
 
 writable = pytest.mark.parametrize("service", ["s3", "ssh"], indirect=True)

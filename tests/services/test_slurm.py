@@ -10,6 +10,7 @@ import pytest
 from slurm import NODES, Cluster, slurm, wait
 from studies import ROOT, Study
 
+pytestmark = pytest.mark.xdist_group("slurm")  # they share a cluster
 PROFILE = ("--profile", "profiles/slurm")
 GRID = "results/grid.csv"
 RUNNING = "--states=RUNNING"
@@ -26,6 +27,7 @@ def study(finished: Study, cluster: Cluster, tmp_path: Path) -> Study:
     """A fresh clone on a login node of the cluster, where nothing has been computed yet."""
     study = finished.clone(tmp_path / "clone", tmp_path / "cells", pull=False)
     study.env |= cluster.environment | {"PIP_NO_INDEX": "1"}
+    study.edit("profiles/slurm/config.yaml", lambda text: text.replace("checks: 10", "checks: 2"))  # seconds
     return study
 
 

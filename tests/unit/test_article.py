@@ -61,9 +61,8 @@ class Study:
         study = claims.Study(final, {}, self.grid, choice, dict.fromkeys(models, 1000), parts[0])
         results = {
             "statistics": findings.tabulate(final, self.grid, choice, TRAIN, *parts),
-            "claims": claims.examine(study),
+            "claims": claims.judge(study),
             "selection": choice,
-            "metrics": {m: {"test_error": table["test_error"].mean()} for m, table in final["fixed"].items()},
         }
         self.results: dict[str, Any] = json.loads(tables.to_json(results))
         self.settings: dict[str, Any] = {

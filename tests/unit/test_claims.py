@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import exactrun
 from digitpairs import paper, tables
 from digitpairs.analysis import claims, inference, selection
 
@@ -111,8 +112,13 @@ def spread(model: str, factor: float) -> dict[str, dict[str, pd.DataFrame]]:
     return {protocol: by_model | {model: table} for protocol, by_model in final().items()}
 
 
+def judged(number: int, of: claims.Study) -> dict[str, Any]:
+    """Test one claim alone."""
+    return claims.conclude(claims.CLAIMS[number - 1].check(of))
+
+
 def test_every_claim_can_be_reproduced() -> None:
-    found = claims.examine(study())
+    found = claims.judge(study())
     assert [claim["number"] for claim in found] == list(range(1, 11))
     assert {claim["number"]: claim["because"] for claim in found if claim["verdict"] != "reproduced"} == {}
     for claim in found:
@@ -144,7 +150,7 @@ NOT_REPRODUCED: list[tuple[int, Callable[[], claims.Study], str]] = [
 
 @pytest.mark.parametrize(("number", "make", "because"), NOT_REPRODUCED, ids=lambda value: str(value)[:20])
 def test_not_reproduced(number: int, make: Callable[[], claims.Study], because: str) -> None:
-    claim = claims.examine(make())[number - 1]
+    claim = judged(number, make())
     assert claim["verdict"] == "not reproduced"
     assert because in claim["because"]
 
@@ -174,13 +180,13 @@ def test_not_reproduced(number: int, make: Callable[[], claims.Study], because: 
     ],
 )
 def test_cannot_tell(number: int, make: Callable[[], claims.Study], because: str) -> None:
-    claim = claims.examine(make())[number - 1]
+    claim = judged(number, make())
     assert claim["verdict"] == "cannot tell"
     assert because in claim["because"]
 
 
 def test_what_params_leave_out_changes_no_other_verdict() -> None:
-    without = claims.examine(study(ablations=None))
+    without = claims.judge(study(ablations=None))
     assert [claim["number"] for claim in without if claim["verdict"] != "reproduced"] == [7]
     assert without[7]["because"].endswith("Weight decay was not varied.")
 
@@ -192,7 +198,7 @@ def test_a_tiny_study(models: list[str], n: int) -> None:
     table = grid(n=n).query("model in @models")
     by_model = {model: rounds(MEANS[model], model, n) for model in models}
     by_model[models[0]].loc[0, ["train_error", "validation_error", "test_error"]] = np.nan
-    found = claims.examine(
+    found = claims.judge(
         study(
             grid=table,
             final={"fixed": by_model, "resampled": by_model},
@@ -212,7 +218,7 @@ def test_diverged_rounds_are_left_out_in_pairs_and_counted() -> None:
     tables_ = final()
     tables_["resampled"] = {model: table.copy() for model, table in tables_["resampled"].items()}
     tables_["resampled"]["siamese"].loc[3, "test_error"] = np.nan
-    fixed, resampled = claims.examine(study(final=tables_))[0]["effects"]
+    fixed, resampled = judged(1, study(final=tables_))["effects"]
     assert (fixed["n"], fixed["diverged"], resampled["n"], resampled["diverged"]) == (N, 0, N - 1, 1)
 
 
@@ -264,7 +270,7 @@ def test_the_best_of_many_equal_cells_is_not_better() -> None:
 
 
 def test_a_wild_round_is_shown_for_what_it_does() -> None:
-    *_, whole, _, _, _, without = claims.examine(study(final=wild("siamese_aux", 0.2)))[3]["effects"]
+    *_, whole, _, _, _, without = judged(4, study(final=wild("siamese_aux", 0.2)))["effects"]
     assert (whole["what"], without["what"]) == (
         "`siamese_aux` over `baseline` in `resampled`",
         "`siamese_aux` over `baseline` in `resampled`, without the most extreme round of either",
@@ -273,44 +279,49 @@ def test_a_wild_round_is_shown_for_what_it_does() -> None:
 
 
 def test_the_best_of_several_weight_decays_counts_for_all() -> None:
-    claim = claims.examine(study())[7]
+    claim = judged(8, study())
     assert len(claim["effects"]) == 3 + 3 + 3
     assert "for 12 comparisons" in claim["test"]
 
 
-def test_the_script_writes_both_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    paths = []
-    for protocol, by_model in final().items():
-        for model, table in by_model.items():
-            folder = tmp_path / protocol / model
-            folder.mkdir(parents=True)
-            table.to_csv(folder / "rounds.csv", index=False)
-            curves()["fixed"][model].to_csv(folder / "curves.csv", index=False)
-            paths.append(folder)
-    grid().to_csv(tmp_path / "grid.csv", index=False)
-    ablations().to_csv(tmp_path / "ablations.csv", index=False)
-    (tmp_path / "selection.json").write_text(json.dumps(selection.select(grid(), "validation")))
+def test_the_scripts_write_verdicts_and_statistics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, by_protocol in {"final": final(), "curves": curves()}.items():
+        parts = [t.assign(protocol=p, model=m) for p, by_model in by_protocol.items() for m, t in by_model.items()]
+        pd.concat(parts).to_csv(f"{name}.csv", index=False)
+    grid().to_csv("grid.csv", index=False)
+    ablations().to_csv("ablations.csv", index=False)
+    Path("selection.json").write_text(json.dumps(selection.select(grid(), "validation")))
 
-    def run(*optional: object) -> list[bytes]:
-        arguments = [
-            *(path / "rounds.csv" for path in paths),
-            *("--curves", *(path / "curves.csv" for path in paths)),
-            *("--grid", tmp_path / "grid.csv", "--selection", tmp_path / "selection.json"),
-            *("--train", json.dumps(TRAIN), "--statistics", tmp_path / "s.json", "--claims", tmp_path / "c.json"),
-        ]
-        monkeypatch.setattr(sys, "argv", ["examine.py", *map(str, (*arguments, *optional))])
-        runpy.run_path(str(SCRIPTS / "examine.py"), run_name="__main__")
-        return [(tmp_path / name).read_bytes() for name in ("s.json", "c.json")]
+    def run(script: str, *options: str) -> Any:
+        arguments = ["--final", "final.csv", "--grid", "grid.csv", "--selection", "selection.json"]
+        arguments += ["--train", json.dumps(TRAIN), "--output", "output.json"]
+        monkeypatch.setattr(sys, "argv", [script, *arguments, *options])
+        runpy.run_path(str(SCRIPTS / script), run_name="__main__")
+        return json.loads(Path("output.json").read_bytes())
 
-    optional = ("--ablations", tmp_path / "ablations.csv", "--more-data")  # a part that is left out names no file
-    written = run(*optional)
-    assert run(*optional) == written
-    numbers, verdicts = map(json.loads, written)
+    beyond = ("--ablations", "ablations.csv")
+    numbers = run("compute_statistics.py", *beyond, "--more-data")  # a part that is left out names no file
+    assert run("compute_statistics.py", *beyond, "--more-data") == numbers
     assert numbers["more_data"] == {}
     assert len(numbers["ablations"]) == 9
+    verdicts = run("judge_claims.py", "--curves", "curves.csv", *beyond)
+    assert run("judge_claims.py", "--curves", "curves.csv", *beyond) == verdicts
     assert [claim["verdict"] for claim in verdicts] == ["reproduced"] * 10
     counts = verdicts[8]["because"]
     assert "64,420 of `baseline`, 67,112 of `siamese`, 67,112 of `siamese_aux`" in counts
-    numbers, verdicts = map(json.loads, run())
-    assert numbers["ablations"] == []
-    assert verdicts[6]["verdict"] == "cannot tell"
+    assert run("compute_statistics.py")["ablations"] == []
+    assert run("judge_claims.py", "--curves", "curves.csv")[6]["verdict"] == "cannot tell"
+
+
+def test_an_edit_of_a_claim_reruns_no_other_step() -> None:
+    """An edit of the claims' module reruns their step and the report, which has constants of it."""
+    edited = [
+        script.name
+        for script in SCRIPTS.glob("*.py")
+        if "digitpairs.analysis.claims=" in exactrun.code(script, root=SCRIPTS.parent)
+    ]
+    assert sorted(edited) == ["judge_claims.py", "write_report.py"]
+    for script in ("judge_claims.py", "collect_metrics.py"):
+        assert "digitpairs.analysis.findings=" not in exactrun.code(f"scripts/{script}", root=SCRIPTS.parent)
+    assert "digitpairs.paper=" not in exactrun.code("scripts/collect_metrics.py", root=SCRIPTS.parent)

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import os
+import platform
 import subprocess
 import sys
 import threading
@@ -24,7 +25,7 @@ from digitpairs.data import mnist
 from digitpairs.data.bundled import load_bundled
 from digitpairs.data.digits import Digits, Pools
 from digitpairs.data.idx import load_idx
-from digitpairs.data.pairs import Splits, load_pairs, make_pairs, to_npz
+from digitpairs.data.pairs import Splits, load_pairs, make_pairs, pair_anew, to_npz
 from digitpairs.data.sources import load_source
 from digitpairs.errors import StudyError
 from digitpairs.files import write_atomically
@@ -416,6 +417,47 @@ def test_write_atomically(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match=r"folder: cannot be written"):
         write_atomically(path.with_name("folder"), b"")
     assert sorted(file.name for file in path.parent.iterdir()) == ["file", "folder"]
+
+
+def test_write_atomically_removes_what_killed_processes_left(tmp_path: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    here = platform.node()
+    ends = f"{ended.pid}.{here}", f"{os.getppid()}.{here}", f"{ended.pid}.elsewhere", "swp"
+    left, *others = (tmp_path / f".a.csv.{end}" for end in ends)
+    for path in (left, *others):
+        path.touch()
+    write_atomically(tmp_path / "a.csv", b"new")
+    assert sorted(tmp_path.iterdir()) == sorted([*others, tmp_path / "a.csv"])
+
+
+def test_images_are_paired_anew(tmp_path: Path) -> None:
+    (tmp_path / "pairs.npz").write_bytes(to_npz(make_pairs(load_bundled(), 5, 5, 40, seed=0)))
+    test = load_pairs(tmp_path / "pairs.npz").test
+    first, second = pair_anew(test, 1), pair_anew(test, 2)
+    for one in (first, second):
+        assert one.targets.tolist() == (one.digits[:, 0] <= one.digits[:, 1]).tolist()
+        # The same images, each once and with its digit.
+        assert sorted(zip(map(bytes, one.images.reshape(80, 14, 14)), one.digits.ravel(), strict=True)) == sorted(
+            zip(map(bytes, test.images.reshape(80, 14, 14)), test.digits.ravel(), strict=True)
+        )
+        assert not np.array_equal(one.digits, test.digits)
+    assert not np.array_equal(first.digits, second.digits)
+    assert np.array_equal(first.images, pair_anew(test, 1).images)
+
+
+@pytest.mark.parametrize(("folder", "mode"), [(0o2775, 0o660), (0o755, 0o600)])
+def test_files_in_a_folder_of_a_group_are_the_groups(folder: int, mode: int, tmp_path: Path) -> None:
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared").chmod(folder)
+    before = os.umask(0o077)
+    try:
+        write_atomically(tmp_path / "shared/a/b/file", b"x")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "shared/a/b/file").stat().st_mode & 0o777 == mode
+    folders = [(tmp_path / "shared" / name).stat().st_mode & 0o7777 for name in ("a", "a/b")]
+    assert folders == [0o2770 if folder == 0o2775 else 0o700] * 2
 
 
 # The script

@@ -4,6 +4,7 @@
 constant background makes ties in max-pool, where implementations differ, an everyday event.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
@@ -16,11 +17,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from digitpairs import models
 from digitpairs.data.bundled import load_bundled
 from digitpairs.data.pairs import Pairs, Splits, load_pairs, make_pairs, to_npz
-from digitpairs.networks.ensemble import Ensemble, prepare
+from digitpairs.networks import products
+from digitpairs.networks.ensemble import Ensemble, prepare, winograd
 from digitpairs.networks.layers import PairNet
 from digitpairs.training.evaluation import evaluate
 from digitpairs.training.rounds import train_rounds
@@ -200,9 +203,11 @@ def test_same_steps_in_float32(splits: Splits, model: str, batch_norm: str) -> N
     assert {name: values for name, values in differences.items() if min(values) > 1e-3} == {}
 
 
-@each_kind
+@pytest.mark.parametrize(("model", "batch_norm"), [("baseline", "before"), ("siamese_aux", "after")])
 def test_same_errors_after_training(splits: Splits, model: str, batch_norm: str) -> None:
     """Five rounds of five epochs: rounding has led to other networks by then, which must be as good.
+
+    Gradients and steps of every kind are compared above; this adds the loop around them, for one and for two branches.
 
     Test errors of rounds deviate by 0.02, with auxiliary losses by 0.008; the mean of five and the other mean of five
     differ by less than three standard errors.
@@ -240,7 +245,7 @@ def test_neighbours_and_their_number_change_no_bit(
     for count in (1, 3):
         fewer = train_rounds(kind, [few], count, 2, report=lambda _: None)
         assert fewer.errors == seven.errors[:count]
-        assert_same_bits({name: tensor[:count] for name, tensor in seven.state.items()}, fewer.state)
+        assert_same_bits({name: x[:count] for name, x in seven.state.tensors.items()}, fewer.state.tensors)
     run = Run(kind, [6, 2, 7])
     data = Dataset([few.train], run.ensemble.branches)
     for _ in range(2):
@@ -378,3 +383,51 @@ def test_windows_and_their_moments(splits: Splits, branches: int) -> None:
     exact = windows.double()
     moments = torch.cat([exact.sum(1), torch.einsum("iwa,iwb->iab", exact, exact).flatten(1)], dim=1)
     torch.testing.assert_close(prepared.moments.flatten(0, 1), moments, rtol=1e-12, atol=1e-9)
+
+
+# Products
+
+
+class NoProducts(TorchDispatchMode):
+    """Refuses torch's own products and what else may call MKL or oneDNN, and notes all other operations."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.seen = set[str]()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func.overloadpacket.__name__
+        assert not re.search("mm|matmul|mv|dot|linear|conv|einsum|linalg|addr|mkl|batch_norm|cdist", name), name
+        self.seen.add(name)
+        return func(*args, **(kwargs or {}))
+
+
+@each_kind
+def test_no_product_of_a_step_or_an_evaluation_is_torch_s(splits: Splits, model: str, batch_norm: str) -> None:
+    kind = configuration(model, batch_norm)
+    nets = [initialise(kind, round_) for round_ in (1, 2)]
+    winograd.cache_clear()
+    with NoProducts() as mode:
+        run = Run(kind, [1, 2])
+        data = Dataset([first(splits.train, 20)], run.ensemble.branches)
+        run.train_epoch(data)
+        evaluate(run.ensemble, data)
+    assert {"_fused_adam_", "_log_softmax", "threshold_backward"} <= mode.seen
+    with pytest.raises(AssertionError, match="conv"), NoProducts():
+        nets[0](torch.from_numpy(splits.train.images[:2]))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_products(dtype: torch.dtype) -> None:
+    """Of stacks in any layout, with gradients, and into strided memory."""
+    a, b = torch.randn(3, 5, 4, dtype=dtype, requires_grad=True), torch.randn(3, 6, 5, dtype=dtype, requires_grad=True)
+    result = products.product(a.mT, b.mT)
+    torch.testing.assert_close(result, a.mT @ b.mT)
+    upstream = torch.randn_like(result)
+    gradients = [torch.autograd.grad(x, (a, b), upstream) for x in (result, a.mT @ b.mT)]
+    torch.testing.assert_close(*gradients)
+    out = torch.zeros(4, 3, 7, dtype=dtype)
+    products.matmul(a.mT, b.mT, out=out[..., :6].transpose(0, 1))
+    torch.testing.assert_close(out[..., :6].transpose(0, 1), result)
+    assert not out[..., 6].any()
+    assert products.product(a.detach().mT, b.mT).requires_grad

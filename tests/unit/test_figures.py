@@ -1,24 +1,50 @@
 """Figures: what they show, at the edges of what a study may hold."""
 
+import inspect
 import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
 from itertools import product
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib import font_manager
 from matplotlib.figure import Figure
 from torch import nn
 
+import exactrun
 from digitpairs import models, paper, tables
 from digitpairs.analysis import factors, findings, selection
 from digitpairs.errors import StudyError
 from digitpairs.models import baseline
 from digitpairs.networks.layers import PairNet, trunk
-from digitpairs.reporting import architecture, figures
+from digitpairs.reporting import charts, palette
+from digitpairs.reporting.figures import (
+    ablations,
+    architecture,
+    figure_3,
+    figure_4,
+    learning_curves,
+    more_data,
+    task,
+    two_factors,
+)
+from digitpairs.reporting.figures import grid as heat_maps
+from digitpairs.reporting.style import render
 
+ROOT = Path(__file__).parents[2]
+FIGURES: list[ModuleType] = [
+    *(ablations, architecture, figure_3, figure_4, heat_maps, learning_curves, more_data, task, two_factors)
+]
 OPTIONS = {"batch_norm": "before", "auxiliary_weight": 1.0}
 TRAIN = OPTIONS | {"weight_decay": 0.0}
+LOSSES = {"train_loss": 0.1, "validation_error": 0.1}
 
 
 def net(model: str, **changes: str) -> PairNet:
@@ -29,6 +55,15 @@ def rounds(mean: float, n: int = 15, diverged: int = 0) -> pd.DataFrame:
     errors = np.random.default_rng(0).normal(mean, 0.006, n)
     errors[:diverged] = np.nan
     return pd.DataFrame({"round": range(n), "test_error": errors})
+
+
+def tidy(by_protocol: Mapping[str, Mapping[str, pd.DataFrame]]) -> pd.DataFrame:
+    """Make final.csv of {protocol: {model: rounds}}, or curves.csv of curves."""
+    return pd.concat(
+        table.assign(protocol=protocol, model=model)
+        for protocol, by_model in by_protocol.items()
+        for model, table in by_model.items()
+    )
 
 
 def labels(figure: Figure) -> list[str]:
@@ -44,7 +79,9 @@ def test_the_architecture_is_the_models(model: str, batch_norm: str) -> None:
     assert layers[0].shape == (2 // network.branches, 14, 14)
     assert layers[-1].shape == (2,)
     assert layers[1].after == (["BatchNorm", "ReLU"] if batch_norm == "before" else ["ReLU", "BatchNorm"])
-    assert figures.render(architecture.draw(layers, model), ".svg").startswith(b"<?xml")
+    options = {key: (OPTIONS | {"batch_norm": batch_norm})[key] for key in models.options(model)}
+    drawn = render(architecture.draw(model=model, options=options), ".svg")
+    assert drawn.startswith(b"<?xml") and drawn == render(architecture.diagram(layers, model), ".svg")
 
 
 def test_branches_merge() -> None:
@@ -54,7 +91,7 @@ def test_branches_merge() -> None:
 
 
 def test_a_change_in_the_code_changes_the_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = figures.render(architecture.draw(architecture.trace(net("baseline")), "baseline"), ".svg")
+    before = render(architecture.diagram(architecture.trace(net("baseline")), "baseline"), ".svg")
 
     def wider(channels: int, outputs: int, batch_norm: str) -> nn.Sequential:
         layers = trunk(channels, outputs, batch_norm)
@@ -65,34 +102,34 @@ def test_a_change_in_the_code_changes_the_drawing(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(baseline, "trunk", wider)
     layers = architecture.trace(net("baseline"))
     assert layers[-2].shape == (77,)
-    assert figures.render(architecture.draw(layers, "baseline"), ".svg") != before
+    assert render(architecture.diagram(layers, "baseline"), ".svg") != before
 
 
 @pytest.mark.parametrize("suffix", [".svg", ".png"])
 def test_figures_are_the_same_bytes_each_time(suffix: str) -> None:
-    first, second = (
-        figures.render(figures.test_error_by_round({"baseline": rounds(0.18), "siamese": rounds(0.11)}), suffix)
-        for _ in range(2)
-    )
+    final = tidy({"fixed": {"baseline": rounds(0.18), "siamese": rounds(0.11)}})
+    first, second = (render(figure_3.draw(final=final), suffix) for _ in range(2))
     assert first == second
     assert b"<dc:date>" not in first
 
 
 def test_rounds_and_means_tell_n_and_divergence() -> None:
-    tables = {"baseline": rounds(0.18), "siamese": rounds(0.11, diverged=2), "other": rounds(0.05)}
-    text = labels(figures.test_error_by_round(tables))
+    by_model = {"baseline": rounds(0.18), "siamese": rounds(0.11, diverged=2), "other": rounds(0.05)}
+    final = tidy({"fixed": by_model, "resampled": {model: rounds(0.1) for model in by_model}})
+    text = labels(figure_3.draw(final=final))
     assert text[0].startswith("baseline: 0.1") and text[0].endswith("(n = 15)")
     assert text[1].endswith("(n = 13, 2 diverged)")
     assert text[3:] == ["the paper's mean (n = 15)", "diverged round"]
-    text = labels(figures.mean_test_error({"fixed": tables, "resampled": {model: rounds(0.1) for model in tables}}))
+    by_test = tidy({"resampled_by_test": {"siamese": rounds(0.2)}})  # rounds of another choice are not shown
+    text = labels(figure_4.draw(final=pd.concat([final, by_test])))
     assert text == ["fixed, n = 13 or 15", "resampled, n = 15", "paper, n = 15"]
 
 
 def test_means_are_drawn_as_high_as_they_are() -> None:
-    tables = {model: rounds(0.1) for model in paper.RESULTS}
-    (axes,) = figures.mean_test_error({"fixed": tables}).axes
+    by_model = {model: rounds(0.1) for model in paper.RESULTS}
+    (axes,) = figure_4.draw(final=tidy({"fixed": by_model})).axes
     heights = [bar.get_height() for bar in axes.patches]  # type: ignore[attr-defined]
-    assert heights[:3] == [pytest.approx(table["test_error"].mean()) for table in tables.values()]
+    assert heights[:3] == [pytest.approx(table["test_error"].mean()) for table in by_model.values()]
     assert heights[3:] == [result.test_error for result in paper.RESULTS.values()]
     assert axes.get_ylim()[0] == 0
 
@@ -100,17 +137,18 @@ def test_means_are_drawn_as_high_as_they_are() -> None:
 @pytest.mark.parametrize("n", [1, 2])
 @pytest.mark.parametrize("diverged", [0, 1])
 def test_few_rounds_can_be_drawn(n: int, diverged: int) -> None:
-    tables = {"baseline": rounds(0.18, n), "new": rounds(0.1, n, diverged)}
+    by_model = {"baseline": rounds(0.18, n), "new": rounds(0.1, n, diverged)}
+    final = tidy({"fixed": by_model, "resampled": by_model})
     curves = {
         model: pd.concat(table.assign(epoch=e, train_loss=table["test_error"], validation_error=0.5) for e in (1, 2))
-        for model, table in tables.items()
+        for model, table in by_model.items()
     }
     for figure in (
-        figures.test_error_by_round(tables),
-        figures.mean_test_error({"fixed": tables, "resampled": tables}),
-        figures.learning_curves(curves),
+        figure_3.draw(final=final),
+        figure_4.draw(final=final),
+        learning_curves.draw(curves=tidy({"fixed": curves})),
     ):
-        figures.render(figure, ".png")
+        render(figure, ".png")
     assert labels(figure)[1] == (f"new (n = {n - diverged}, 1 diverged)" if diverged else f"new (n = {n})")
 
 
@@ -122,8 +160,10 @@ def test_the_grid_marks_choice_and_divergence(epochs: list[int]) -> None:
         for e, b, rate, number in product(epochs, (50, 100), (0.01, 0.1), range(3))
         for x in [float("nan") if (rate, number) == (0.1, 0) else b / 1000 + e / 1000]
     )
-    figure = figures.grid_heat_maps(selection.cells(table), selection.select(table, "test")["baseline"])
-    figures.render(figure, ".svg")
+    choice = selection.select(table, "test")
+    other = table.assign(model="siamese", batch_size=7)  # another model's cells are not shown
+    figure = heat_maps.draw(grid=pd.concat([table, other]), selection=choice, model="baseline")
+    render(figure, ".svg")
     panels = [axes for axes in figure.axes if axes.get_title()]
     assert [axes.get_title() for axes in panels] == [f"Epochs: {e}" for e in epochs]
     texts = sorted(text.get_text() for text in panels[0].texts)
@@ -131,6 +171,19 @@ def test_the_grid_marks_choice_and_divergence(epochs: list[int]) -> None:
     assert len(panels[0].patches) == 4 + 2  # cells, and the frames of both rules
     assert labels(figure)[-1] == "k/n: k of n rounds diverged"
     assert ("the paper's choice" in labels(figure)) == (50 in epochs)
+
+
+@pytest.mark.parametrize("n", [1, 20])
+def test_the_task_shows_pairs_and_their_answers(n: int) -> None:
+    digits = np.random.default_rng(0).integers(0, 10, (n, 2))
+    figure = task.draw(pairs={"test_images": np.ones((n, 2, 14, 14), np.uint16), "test_digits": digits})
+    render(figure, ".svg")
+    shown = [panel.get_supxlabel() for panel in figure.subfigs]
+    assert len(shown) == min(n, task.SHOWN)
+    for text, (first, second) in zip(shown, digits.tolist(), strict=False):
+        assert text == (
+            f"{first} \N{LESS-THAN OR EQUAL TO} {second}: yes" if first <= second else f"{first} > {second}: no"
+        )
 
 
 def results(n: int = 15, diverged: int = 0, **changed: Any) -> dict[str, Any]:
@@ -146,7 +199,7 @@ def results(n: int = 15, diverged: int = 0, **changed: Any) -> dict[str, Any]:
         ("weight_decay", 1e-5, 0.01),
         ("weight_decay", 1e-3, -0.01),
     ]
-    ablations: pd.DataFrame = pd.concat(
+    ablated: pd.DataFrame = pd.concat(
         rounds(0.1 + change, n).assign(parameter=parameter, value=value, model=model)
         for model in ("siamese", "siamese_aux")
         for parameter, value, change in changes
@@ -156,14 +209,14 @@ def results(n: int = 15, diverged: int = 0, **changed: Any) -> dict[str, Any]:
         for model in ("siamese", "deeper")
         for size in (1, 4, 16)
     )
-    table = findings.tabulate(final, pd.DataFrame(), {}, TRAIN, ablations, more)
+    table = findings.tabulate(final, pd.DataFrame(), {}, TRAIN, ablated, more)
     written: dict[str, Any] = json.loads(tables.to_json(table | changed))
     return written
 
 
 def test_two_factors_are_drawn_as_they_are() -> None:
-    figure = figures.two_factors(results())
-    figures.render(figure, ".svg")
+    figure = two_factors.draw(statistics=results())
+    render(figure, ".svg")
     fixed, resampled, effects = figure.axes
     assert [axes.get_title() for axes in (fixed, resampled)] == ["fixed, n = 15", "resampled, n = 15"]
     assert fixed.get_ylim() == resampled.get_ylim() and fixed.get_ylim()[0] == 0
@@ -179,8 +232,8 @@ def test_two_factors_are_drawn_as_they_are() -> None:
 
 
 def test_ablations_have_a_zero_line_and_tell_n() -> None:
-    figure = figures.ablations(results())
-    figures.render(figure, ".svg")
+    figure = ablations.draw(statistics=results())
+    render(figure, ".svg")
     assert [axes.get_title() for axes in figure.axes] == ["Zero line: before", "Zero line: 0"]
     assert [label.get_text() for label in figure.axes[1].get_xticklabels()] == ["1e-05", "0.001"]
     assert all(axes.get_ylim()[0] <= 0 <= axes.get_ylim()[1] for axes in figure.axes)
@@ -189,8 +242,8 @@ def test_ablations_have_a_zero_line_and_tell_n() -> None:
 
 def test_more_data_shows_the_law() -> None:
     table = results(n=5)
-    figure = figures.more_data(table)
-    figures.render(figure, ".svg")
+    figure = more_data.draw(statistics=table)
+    render(figure, ".svg")
     (axes,) = figure.axes
     assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
     exponent = table["more_data"]["siamese"]["exponent"]
@@ -199,22 +252,38 @@ def test_more_data_shows_the_law() -> None:
     assert labels(figure)[1].startswith("deeper: ")
 
 
-def test_a_model_has_one_colour() -> None:
+def test_a_model_has_one_look_in_all_figures_and_charts() -> None:
     table = results()
-    keys = [figure.legends[0].get_lines() for figure in (figures.ablations(table), figures.more_data(table))]
-    first, second = (
-        {str(line.get_label()).split()[0].rstrip(":"): line.get_color() for line in lines} for lines in keys
-    )
-    assert first["siamese"] == second["siamese"] == figures.colour(0)
-    assert second["deeper"] == figures.colour(4)
+    of_figures = [ablations.draw(statistics=table), more_data.draw(statistics=table)]
+    final = tidy({"fixed": {"siamese": rounds(0.1), "deeper": rounds(0.05)}})
+    of_figures += [figure_3.draw(final=final), learning_curves.draw(curves=final.assign(epoch=1, **LOSSES))]
+    for figure in of_figures:
+        for line in figure.legends[0].get_lines():
+            model = str(line.get_label()).split()[0].rstrip(":")
+            if model in palette.KNOWN:
+                place = palette.KNOWN.index(model)
+                assert line.get_color() == palette.COLOURS[place]
+                assert line.get_marker() in (palette.MARKERS[place], "None")
+    chart = charts.errors_by_round({"fixed": {"siamese": rounds(0.1)}}, ["a", "siamese"])
+    colours = [part["encoding"]["color"]["scale"] for part in chart["layer"] if "color" in part["encoding"]]
+    assert [dict(zip(scale["domain"], scale["range"], strict=True))["siamese"] for scale in colours] == ["#D55E00"] * 4
+
+
+def test_other_models_do_not_change_a_models_look() -> None:
+    alone = palette.assign(["siamese"])
+    among = palette.assign(["a", "baseline", "b", "siamese", "c"])
+    assert alone["siamese"] == among["siamese"]
+    assert len(set(among.values())) == 5
+    assert palette.assign(map(str, range(20))).keys() == {str(i) for i in range(20)}
+    assert len(palette.MARKERS) > len(palette.KNOWN) < len(charts.SHAPES)
 
 
 @pytest.mark.parametrize("n", [1, 2])
 @pytest.mark.parametrize("diverged", [0, 1])
 def test_few_rounds_beyond_the_paper_can_be_drawn(n: int, diverged: int) -> None:
     table = results(n, diverged)
-    for draw in (figures.two_factors, figures.ablations, figures.more_data):
-        figures.render(draw(table), ".svg")
+    for figure in (two_factors, ablations, more_data):
+        render(figure.draw(statistics=table), ".svg")
 
 
 def test_no_errors_and_bounds_below_zero_can_be_drawn_on_a_log_scale() -> None:
@@ -222,13 +291,84 @@ def test_no_errors_and_bounds_below_zero_can_be_drawn_on_a_log_scale() -> None:
     points = table["more_data"]["siamese"]["points"]
     points[0]["low"] = -0.1
     points[2] |= {"estimate": 0.0, "low": 0.0, "high": 0.0}
-    (axes,) = figures.more_data(table).axes
+    (axes,) = more_data.draw(statistics=table).axes
     assert axes.get_ylim()[0] > 0
     assert any(line.get_marker() == "v" for line in axes.lines)
 
 
-@pytest.mark.parametrize("part", ["two_factors", "ablations", "more_data"])
-def test_a_part_that_is_not_there_is_named(part: str) -> None:
-    empty: Any = [] if part == "ablations" else {}
+@pytest.mark.parametrize("figure", [two_factors, ablations, more_data], ids=lambda figure: figure.__name__)
+def test_a_part_that_is_not_there_is_named(figure: ModuleType) -> None:
+    part = figure.__name__.rpartition(".")[2]
+    empty: Any = [] if figure is ablations else {}
     with pytest.raises(StudyError, match=rf"^statistics: {part} is empty; it needs .+$"):
-        getattr(figures, part)(results(**{part: empty}))
+        figure.draw(statistics=results(**{part: empty}))
+
+
+HOSTILE = """
+font.family: serif
+text.usetex: True
+axes.facecolor: red
+axes.formatter.use_locale: True
+lines.linewidth: 9
+savefig.transparent: True
+svg.fonttype: none
+"""
+
+
+def test_the_machine_does_not_reach_a_figure(tmp_path: Path) -> None:
+    """Neither backend, matplotlibrc, fonts, style sheets nor locale."""
+    table = tidy({"fixed": {"baseline": rounds(0.18), "siamese": rounds(0.11)}}).assign(**LOSSES)
+    pd.concat(table.assign(epoch=epoch) for epoch in (1, 2)).to_csv(tmp_path / "curves.csv", index=False)
+    config = tmp_path / "config"
+    for path in ("plain", "hostile", "config/stylelib"):
+        (tmp_path / path).mkdir(parents=True)
+    for path in ("hostile/matplotlibrc", "config/matplotlibrc", "config/stylelib/classic.mplstyle"):
+        (tmp_path / path).write_text(HOSTILE)
+    fonts = config / f"fontlist-v{font_manager.FontManager.__version__}.json"
+    font_manager.json_dump(font_manager.fontManager, fonts)  # a system may have other fonts of these names
+    fonts.write_text(fonts.read_text().replace("DejaVuSans.ttf", "DejaVuSerif.ttf"))
+    options = ["--figure", "learning_curves", "--curves", "../curves.csv", "--output", "a.svg", "a.png"]
+    drawn = []
+    for folder, changed in {
+        "plain": {},
+        "hostile": {
+            "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+            "MPLCONFIGDIR": str(config),
+            "MATPLOTLIBRC": str(config),
+            "LC_ALL": "de_DE.UTF-8",
+            "LANG": "de_DE.UTF-8",
+        },
+    }.items():
+        place = tmp_path / folder
+        env = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1", **changed}
+        subprocess.run([sys.executable, str(ROOT / "scripts/plot.py"), *options], cwd=place, env=env, check=True)
+        drawn.append([(place / file).read_bytes() for file in ("a.svg", "a.png")])
+    assert drawn[0] == drawn[1]
+
+
+@pytest.mark.parametrize("figure", FIGURES, ids=lambda figure: figure.__name__)
+def test_a_figure_takes_the_tables_that_it_reads(figure: ModuleType) -> None:
+    assert set(figure.READS) <= {"pairs", "final", "curves", "grid", "selection", "statistics"}
+    taken = set(inspect.signature(figure.draw).parameters)
+    assert taken - {"model", "options"} == set(figure.READS)
+
+
+def test_every_figure_is_tested() -> None:
+    assert [figure.__name__.rpartition(".")[2] for figure in FIGURES] == [path.stem for path in figure_files()]
+
+
+def code(script: str, *others: str) -> set[str]:
+    """Return the names of the modules that a step runs."""
+    return {item.partition("=")[0] for item in exactrun.code(f"scripts/{script}", *others, root=ROOT).split()}
+
+
+def test_an_edit_of_a_figure_redraws_that_figure_alone() -> None:
+    figures = {f"digitpairs.reporting.figures.{path.stem}": path for path in figure_files()}
+    for script in ("plot.py", "write_report.py", "typeset_article.py"):
+        assert not figures.keys() & code(script)
+    for name, path in figures.items():
+        assert figures.keys() & code("plot.py", str(path.relative_to(ROOT))) == {name}
+
+
+def figure_files() -> list[Path]:
+    return sorted((ROOT / "src/digitpairs/reporting/figures").glob("[!_]*.py"))

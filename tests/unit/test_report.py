@@ -6,7 +6,7 @@ import runpy
 import sys
 from collections.abc import Mapping, Sequence
 from html.parser import HTMLParser
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import pytest
 
 from digitpairs import tables
 from digitpairs.analysis import claims, findings, selection
+from digitpairs.errors import StudyError
 from digitpairs.reporting import page, report
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -71,7 +72,7 @@ def study(
     table = grid(list(means))
     chosen = selection.select(table, by)
     of_curves = {"fixed": {model: curves(rows) for model, rows in final["fixed"].items()}}
-    found: Any = claims.examine(claims.Study(final, of_curves, table, chosen, {}, ablations))
+    found: Any = claims.judge(claims.Study(final, of_curves, table, chosen, {}, ablations))
     numbers = findings.tabulate(final, table, chosen, TRAIN, ablations, more_data)
     return report.Study(
         final=final,
@@ -262,6 +263,19 @@ def test_html_loads_nothing() -> None:
     assert not [attributes for tag, attributes in parsed.tags if tag == "script" and "src" in attributes]
 
 
+def test_a_figure_without_a_caption_is_refused() -> None:
+    with pytest.raises(StudyError, match=r"^captions\.rst: no caption for figures/figure_9; .*\w$"):
+        report.compose(study({"baseline": 0.18}), ["figure_1", "figure_9"])
+
+
+def test_a_figure_without_one_of_its_tables_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        run(monkeypatch, "plot.py", "--figure", "grid", "--grid", "grid.csv", "--output", "a.svg")
+    assert capsys.readouterr().err.endswith("error: --figure grid needs --selection\n")
+
+
 def test_headings_are_in_order() -> None:
     levels = [int(tag[1]) for tag, _ in Page(html(study({"baseline": 0.18}))).tags if re.fullmatch("h[1-6]", tag)]
     assert levels[0] == 1 and levels.count(1) == 1
@@ -279,17 +293,13 @@ def test_the_steps_after_the_final_rounds(tmp_path: Path, monkeypatch: pytest.Mo
     figures = Path("reports/figures")
     figures.mkdir(parents=True)
     grid(models).to_csv("grid.csv", index=False)
-    final: dict[str, list[Path]] = {"fixed": [], "resampled": []}
-    for protocol, paths in final.items():
-        for model in models:
-            path = Path(protocol) / model / "rounds.csv"
-            path.parent.mkdir(parents=True)
-            rounds(0.11, 5).to_csv(path, index=False)
-            paths.append(path)
-    everything = [*final["fixed"], *final["resampled"]]
-    of_curves = [path.with_name("curves.csv") for path in final["fixed"]]
-    for path in of_curves:
-        curves(rounds(0.2, 5)).to_csv(path, index=False)
+    inputs: dict[str, list[tuple[str, dict[str, str]]]] = {"final": [], "curves": []}
+    for protocol, model in product(("fixed", "resampled"), models):
+        for name, table in {"final": rounds(0.11, 5), "curves": curves(rounds(0.2, 5))}.items():
+            path = Path(protocol) / model / f"{name}.csv"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            table.to_csv(path, index=False)
+            inputs[name].append((str(path), {"protocol": protocol, "model": model}))
     mistakes(models).to_csv("mistakes.csv", index=False)
     np.savez("pairs.npz", test_images=np.ones((4, 2, 14, 14), np.uint16))
     records = Path("records")
@@ -299,29 +309,32 @@ def test_the_steps_after_the_final_rounds(tmp_path: Path, monkeypatch: pytest.Mo
         (records / name).write_text(json.dumps(record))
     (records / "running").write_text(json.dumps(record | {"endtime": None, "incomplete": True}))
 
-    def output(name: str) -> list[Path]:
-        return [figures / f"{name}.svg", figures / f"{name}.png"]
+    def plot(name: str, figure: str, *options: object) -> None:
+        files = [figures / f"{name}.svg", figures / f"{name}.png"]
+        run(monkeypatch, "plot.py", "--figure", figure, *options, "--output", *files)
 
+    for name, tables_ in inputs.items():
+        run(monkeypatch, "collect_rounds.py", "--tables", json.dumps(tables_), "--output", f"{name}.csv")
+    final, of_curves, of_grid = (["--" + name, f"{name}.csv"] for name in ("final", "curves", "grid"))
     run(monkeypatch, "select_configurations.py", "--grid", "grid.csv", "--by", "test", "--output", "selection.json")
     chosen = ["--selection", "selection.json"]
-    run(monkeypatch, "collect_metrics.py", *everything, *chosen, "--output", "metrics.json")
-    run(monkeypatch, "plot_rounds.py", "--show", "rounds", *final["fixed"], "--output", *output("figure_3"))
-    run(monkeypatch, "plot_rounds.py", "--show", "means", *everything, "--output", *output("figure_4"))
-    run(monkeypatch, "plot_curves.py", *of_curves, "--output", *output("learning_curves"))
+    run(monkeypatch, "collect_metrics.py", *final, "--output", "metrics.json")
+    plot("figure_3", "figure_3", *final)
+    plot("figure_4", "figure_4", *final)
+    plot("learning_curves", "learning_curves", *of_curves)
     for model in models:
-        options = ["--grid", "grid.csv", *chosen, "--model", model]
-        run(monkeypatch, "plot_grid.py", *options, "--output", *output(f"grid_{model}"))
+        plot(f"grid_{model}", "grid", *of_grid, *chosen, "--model", model)
     for model, name in zip(models, ("figure_1", "figure_2"), strict=True):
-        options = ["--model", model, "--options", '{"batch_norm": "before"}']
-        run(monkeypatch, "plot_architecture.py", *options, "--output", *output(name))
-    tested = ["--statistics", "statistics.json", "--claims", "claims.json"]
-    inputs: list[object] = [*everything, "--curves", *of_curves, "--grid", "grid.csv", *chosen]
-    run(monkeypatch, "examine.py", *inputs, "--train", json.dumps(TRAIN), *tested)
-    inputs += [*tested, "--mistakes", "mistakes.csv", "--pairs", "pairs.npz", "--ablations", "--more-data"]
-    inputs += ["--figures", *sorted(figures.glob("*.svg")), "--data", json.dumps(DATA)]
+        plot(name, "architecture", "--model", model, "--options", '{"batch_norm": "before"}')
+    train = ["--train", json.dumps(TRAIN), "--ablations"]  # a part that is left out names no file
+    run(monkeypatch, "compute_statistics.py", *final, *of_grid, *chosen, *train, "--output", "statistics.json")
+    run(monkeypatch, "judge_claims.py", *final, *of_curves, *of_grid, *chosen, *train, "--output", "claims.json")
+    arguments = [*final, *of_curves, *of_grid, *chosen, "--statistics", "statistics.json", "--claims", "claims.json"]
+    arguments += ["--mistakes", "mistakes.csv", "--pairs", "pairs.npz", "--ablations", "--more-data"]
+    arguments += ["--figures", *map(str, sorted(figures.glob("*.svg"))), "--data", json.dumps(DATA)]
     for copy, folder in {"a": "records", "b": "nowhere"}.items():
         files = ["--markdown", f"reports/{copy}.md", "--html", f"reports/{copy}.html"]
-        run(monkeypatch, "write_report.py", *inputs, "--records", folder, *files)
+        run(monkeypatch, "write_report.py", *arguments, "--records", folder, *files)
 
     assert Path("reports/a.md").read_bytes() == Path("reports/b.md").read_bytes()
     a, b = (Path(f"reports/{copy}.html").read_text() for copy in ("a", "b"))
@@ -333,14 +346,7 @@ def test_the_steps_after_the_final_rounds(tmp_path: Path, monkeypatch: pytest.Mo
     assert sorted(links) == sorted(f"figures/{path.name}" for path in figures.glob("*.svg"))
     assert all((Path("reports") / link).exists() for link in links)
     metrics = json.loads(Path("metrics.json").read_text())
-    assert metrics["siamese"] == {
-        "batch_size": 100,
-        "epochs": 50,
-        "learning_rate": 0.01,
-        "n_rounds": 5,
-        "test_error": pytest.approx(0.11),
-        "test_error_std": pytest.approx(pd.read_csv(everything[0])["test_error"].std()),
-        "validation_error": pytest.approx(0.11),
-        "resampled_test_error": pytest.approx(0.11),
-        "resampled_test_error_std": metrics["siamese"]["test_error_std"],
-    }
+    assert list(metrics)[:3] == [*models, "deviation-fixed"]  # the first columns of `dvc exp show`
+    assert metrics["siamese"] == metrics["mean-resampled"]["siamese"] == pytest.approx(0.11)
+    assert metrics["deviation-fixed"]["siamese"] == pytest.approx(rounds(0.11, 5)["test_error"].std())
+    assert metrics["rounds-resampled"] == dict.fromkeys(models, 5)

@@ -5,14 +5,9 @@ import subprocess
 import tomllib
 from pathlib import Path
 
-import numpy as np
 import pytest
-import yaml
 from packaging.requirements import Requirement
-from studies import ROOT, Study
-
-from digitpairs.data.bundled import load_bundled
-from digitpairs.data.pairs import load_pairs
+from studies import ROOT
 
 TINY = ROOT / "tests/workflow/params.yaml"
 KEYS = "|".join(
@@ -29,37 +24,6 @@ KEYS = "|".join(
         "(password|secret|secret_access_key|token) *[=:] *['\"]?[0-9A-Za-z+/]{16}",
     ]
 )
-
-
-def write_digits(folder: Path) -> None:
-    """Write four IDX files of bundled digits: 100 for training, 50 to test."""
-    digits = load_bundled().train
-    order = np.random.default_rng(0).permutation(5000)
-    for prefix, chosen in {"train": order[:100], "t10k": order[100:150]}.items():
-        for name, array in {"images-idx3": digits.images[chosen], "labels-idx1": digits.labels[chosen]}.items():
-            header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
-            (folder / f"{prefix}-{name}-ubyte").write_bytes(header + array.tobytes())
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["$(touch trace)", "`touch trace`", "'; touch trace; '", '" && touch trace #', "-x --output=trace", "ü \\ % * é"],
-)
-def test_a_folders_name_reaches_no_shell(finished: Study, tmp_path: Path, name: str) -> None:
-    """The name is that of a real folder, so that the step runs to its end with it."""
-    work, folder = tmp_path / "work", tmp_path / name
-    work.mkdir()
-    folder.mkdir()
-    write_digits(folder)
-    params = yaml.safe_load(TINY.read_text())
-    params["data"] = {"source": "idx", "folder": f"../{name}", "n_train": 30, "n_validation": 20, "n_test": 25}
-    params["grid"] = {"rounds": 1, "baseline": params["grid"]["baseline"]}
-    (work / "params.yaml").write_text(yaml.safe_dump(params, allow_unicode=True), encoding="utf-8")
-    snakefile = str(finished.path / "Snakefile")
-    Study(work, finished.cells).snakemake("--snakefile", snakefile, "data/pairs/seed~2.npz")
-    assert len(load_pairs(work / "data/pairs/seed~2.npz").test.targets) == 25
-    assert {path.name for path in work.iterdir()} == {".snakemake", "data", "logs", "params.yaml"}
-    assert {path.name for path in tmp_path.iterdir()} == {"work", name}
 
 
 def test_dependencies_are_pinned_and_justified() -> None:

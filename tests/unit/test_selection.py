@@ -1,10 +1,7 @@
-"""Selection and the steps that collect tables."""
+"""The choice of configurations."""
 
 import json
-import runpy
-import sys
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,14 +11,6 @@ from hypothesis import strategies as st
 
 from digitpairs import errors, tables
 from digitpairs.analysis import selection
-
-SCRIPTS = Path(__file__).parents[2] / "scripts"
-HEADER = "round,train_loss,train_error,validation_error,test_error\n"
-
-
-def run(monkeypatch: pytest.MonkeyPatch, script: str, *arguments: object) -> None:
-    monkeypatch.setattr(sys, "argv", [script, *map(str, arguments)])
-    runpy.run_path(str(SCRIPTS / script), run_name="__main__")
 
 
 def grid(cells: dict[tuple[int, int, float], tuple[list[float], list[float]]], model: str = "baseline") -> pd.DataFrame:
@@ -113,32 +102,3 @@ def test_the_order_of_rows_does_not_matter_and_no_diverged_cell_is_chosen(data: 
         assert tables.to_json(selection.select(table.iloc[order], by)) == expected
         chosen = [of_model[rule] for of_model in json.loads(expected).values() for rule in selection.RULES]
         assert all(cell["validation_error"] is not None for cell in chosen)  # none in which a round diverged
-
-
-def write_cell(folder: Path, learning_rate: str, epochs: int, rows: str, header: str = HEADER) -> None:
-    path = folder / f"baseline/batch_size~25/learning_rate~{learning_rate}/epochs~{epochs}/rounds.csv"
-    path.parent.mkdir(parents=True)
-    path.write_text(header + rows)
-
-
-def test_collect_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_cell(tmp_path, "1e-05", 25, "0,0.5,0.1,0.2,0.30000000000000004\n1,nan,nan,nan,nan\n")
-    write_cell(tmp_path, "0.1", 25, "0,0.5,0.1,0.2,0.3\n")
-    values = '{"baseline": {"batch_size": [25], "learning_rate": [1e-05, 0.1], "epochs": [25]}}'
-    output = tmp_path / "grid.csv"
-    run(monkeypatch, "collect_grid.py", "--folder", tmp_path, "--grid", values, "--output", output)
-    assert output.read_text().splitlines() == [
-        "model,batch_size,learning_rate,epochs," + HEADER.strip(),
-        "baseline,25,1e-05,25,0,0.5,0.1,0.2,0.30000000000000004",  # as written
-        "baseline,25,1e-05,25,1,nan,nan,nan,nan",
-        "baseline,25,0.1,25,0,0.5,0.1,0.2,0.3",
-    ]
-
-
-def test_collect_grid_names_the_file_at_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_cell(tmp_path, "0.1", 25, "0,0.5,0.1,0.2,0.3\n")
-    write_cell(tmp_path, "0.1", 50, "0,1\n", header="round,loss\n")
-    values = '{"baseline": {"batch_size": [25], "learning_rate": [0.1], "epochs": [25, 50]}}'
-    with pytest.raises(SystemExit, match=r"epochs~50/rounds\.csv: columns are round,loss, not round,train_loss"):
-        run(monkeypatch, "collect_grid.py", "--folder", tmp_path, "--grid", values, "--output", tmp_path / "grid.csv")
-    assert not (tmp_path / "grid.csv").exists()

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from digitpairs import models
 from digitpairs.data.bundled import load_bundled
-from digitpairs.data.pairs import Pairs, Splits, load_pairs, make_pairs, to_npz
+from digitpairs.data.pairs import Pairs, Splits, load_pairs, make_pairs, pair_anew, to_npz
 from digitpairs.errors import StudyError
 from digitpairs.networks.ensemble import Ensemble
 from digitpairs.networks.layers import PairNet, cross_entropy
@@ -48,10 +48,12 @@ def train(
 
 def assert_same(actual: Trained, expected: Trained) -> None:
     """Bit for bit, NaN equal to NaN."""
-    np.testing.assert_array_equal(actual.errors, expected.errors)
-    assert actual.state.keys() == expected.state.keys()
+    assert repr(actual.errors) == repr(expected.errors)  # as they are written: 1 is not 1.0, and NaN is NaN
+    assert repr(actual.curves) == repr(expected.curves)
+    np.testing.assert_array_equal(actual.state.curves, expected.state.curves)
+    assert actual.state.tensors.keys() == expected.state.tensors.keys()
     weights = (states.stack_nets(trained.nets) for trained in (actual, expected))
-    for tensors, others in ((actual.state, expected.state), tuple(weights)):
+    for tensors, others in ((actual.state.tensors, expected.state.tensors), tuple(weights)):
         for name, tensor in tensors.items():
             torch.testing.assert_close(tensor, others[name], rtol=0, atol=0, equal_nan=True, msg=name)
 
@@ -154,14 +156,101 @@ def test_a_continued_run_is_the_uninterrupted_one(
     kind = of_model(model, batch_size=batch_size)
     whole = train(kind, datasets[:1], 3, 4, curves=True)
     part = train(kind, datasets[:1], 3, 1, curves=True)
-    curves = part.curves
     for epochs in (3, 4):
-        states.save(tmp_path / "state", part.state)
-        part = train(kind, datasets[:1], 3, epochs, resumed=states.load(tmp_path / "state")[0], curves=True)
-        curves += part.curves
+        part = train(kind, datasets[:1], 3, epochs, resumed=written_and_read(part.state, tmp_path), curves=True)
     assert_same(part, whole)
-    assert sorted(curves) == whole.curves
-    assert_same(train(kind, datasets[:1], 3, 4, resumed=whole.state), whole)  # nothing left to do
+    assert_same(train(kind, datasets[:1], 3, 4, resumed=whole.state, curves=True), whole)  # nothing left to do
+
+
+def written_and_read(state: states.State, folder: Path) -> states.State:
+    states.StateFolder(folder, 1, {}).finish(state)
+    read = states.StateFolder(folder, 1, {}).latest()
+    assert read
+    return read
+
+
+@pytest.mark.parametrize("batch_size", [25, 150])  # 150: groups of one and two
+@pytest.mark.parametrize("own", [False, True])
+def test_a_run_that_was_stopped_anywhere_continues_with_the_same_bits(
+    datasets: list[Splits], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch_size: int, own: bool
+) -> None:
+    """Each state that a run keeps on its way, of a run that had itself been continued, is one to continue from."""
+    kind = of_model("siamese_aux", batch_size=batch_size)
+    pairs = datasets if own else datasets[:1]
+    whole = train(kind, pairs, 3, 7, curves=True)
+    monkeypatch.setattr("digitpairs.training.rounds.KEEP_SECONDS", -1.0)
+    kept = list[states.State]()
+    start = train(kind, pairs, 3, 4, curves=True).state
+    train(kind, pairs, 3, 7, curves=True, resumed=start, keep=lambda state: kept.append(copied(state)))
+    assert len(kept) == (6 if batch_size == 150 else 3)
+    for state in kept:
+        assert_same(train(kind, pairs, 3, 7, curves=True, resumed=written_and_read(state, tmp_path)), whole)
+    first = list[states.State]()
+    train(kind, pairs, 3, 7, curves=True, keep=lambda state: first.append(copied(state)))
+    assert len(first[0].tensors["epoch"]) == (1 if batch_size == 150 else 3)  # what has not begun is not there
+    assert_same(train(kind, pairs, 3, 7, curves=True, resumed=first[0]), whole)
+
+
+@each_model
+def test_rounds_in_blocks_are_the_rounds_in_one_run(datasets: list[Splits], model: str) -> None:
+    kind = of_model(model)
+    whole = train(kind, datasets, 3, 2, curves=True)
+    blocks = [
+        train(kind, datasets[first - 1 : first - 1 + rounds], rounds, 2, first=first, curves=True)
+        for first, rounds in ((1, 1), (2, 2))
+    ]
+    assert [row for block in blocks for row in block.errors] == whole.errors
+    assert sorted(row for block in blocks for row in block.curves) == whole.curves
+    in_blocks = states.stack_nets([net for block in blocks for net in block.nets])
+    for name, tensor in states.stack_nets(whole.nets).items():
+        assert torch.equal(in_blocks[name], tensor)
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_test_images_are_paired_anew(datasets: list[Splits], own: bool) -> None:
+    kind, given = of_model("siamese"), datasets[:2] if own else datasets[:1]
+    plain, more = (train(kind, given, 2, 1, pairings=pairings) for pairings in (0, 2))
+    assert [row[:-1] for row in more.errors] == plain.errors
+    for i, row in enumerate(more.errors):
+        test = (given[i] if own else given[0]).test
+        errors = [
+            evaluate(Ensemble([more.nets[i]]), Dataset([pair_anew(test, 1 + pairing)], 2))[1].item()
+            for pairing in range(2)
+        ]
+        assert row[-1] == sum(errors) / 2 != row[-2]
+
+
+def copied(state: states.State) -> states.State:
+    """A run's state is a view of tensors that it goes on with."""
+    return states.State({name: tensor.clone() for name, tensor in state.tensors.items()}, state.curves.clone())
+
+
+def test_the_last_point_of_a_shorter_run_is_none_of_a_longer_one_s(datasets: list[Splits]) -> None:
+    """Learning curves have points at each of the first ten epochs, each fifth one and the last."""
+    short = train(KIND, datasets[:1], 1, 12, curves=True)
+    assert [row[1] for row in short.curves] == [*range(1, 11), 12]
+    continued = train(KIND, datasets[:1], 1, 16, curves=True, resumed=short.state)
+    assert [row[1] for row in continued.curves] == [*range(1, 11), 15, 16]
+    assert_same(continued, train(KIND, datasets[:1], 1, 16, curves=True))
+
+
+def test_a_state_is_kept_once_a_minute(datasets: list[Splits], monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock that each epoch moves on by 20 seconds."""
+    now, kept = [0.0], list[float]()
+    monkeypatch.setattr("digitpairs.training.rounds.time.monotonic", lambda: now[0])
+    train_epoch = Run.train_epoch
+
+    def slow(run: Run, data: Dataset) -> Tensor:
+        now[0] += 20
+        return train_epoch(run, data)
+
+    monkeypatch.setattr(Run, "train_epoch", slow)
+    reports = list[str]()
+    train(KIND, datasets[:1], 2, 9, keep=lambda _: kept.append(now[0]), report=reports.append)
+    assert kept == [60, 120, 180]
+    start, end = reports[2].split("mean loss")
+    assert start == "rounds 1 to 2 of 2: epoch 3 of 9, "
+    assert end.endswith(", 10000 ms a round and epoch, 120 s to go")
 
 
 def test_a_state_is_not_changed_by_the_run_that_continues_it(datasets: list[Splits]) -> None:
@@ -257,8 +346,7 @@ def test_a_diverged_run_is_recorded(datasets: list[Splits], tmp_path: Path, mode
     kind = of_model(model, learning_rate=1e30)
     kind = kind._replace(options=kind.options | {"batch_norm": batch_norm})
     part = train(kind, datasets[:1], 2, 1, curves=True)
-    states.save(tmp_path / "state", part.state)
-    trained = train(kind, datasets[:1], 2, 3, curves=True, resumed=states.load(tmp_path / "state")[0])
+    trained = train(kind, datasets[:1], 2, 3, curves=True, resumed=written_and_read(part.state, tmp_path))
     for rows in (part.errors, trained.errors):
         np.testing.assert_array_equal(rows, [[1, *[np.nan] * 4], [2, *[np.nan] * 4]])
     assert np.isnan([row[3] for row in trained.curves]).all()
@@ -295,3 +383,67 @@ def test_training_on_a_gpu(datasets: list[Splits], model: str) -> None:
     kind = of_model(model, learning_rate=0.001)
     here, there = (np.array(train(kind, datasets, 3, 2, device=device).errors) for device in ("cpu", "cuda"))
     np.testing.assert_allclose(there[:, 1], here[:, 1], rtol=0.02)
+
+
+# States that are kept
+
+
+@pytest.fixture
+def state(datasets: list[Splits]) -> states.State:
+    return train(KIND, datasets[:1], 2, 1, curves=True).state
+
+
+def test_which_state_is_continued(state: states.State, tmp_path: Path) -> None:
+    """A run's own state on the way, else the last one of a run to no more epochs; only of the same run."""
+    said = list[str]()
+
+    def folder(epochs: int, about: Any = None) -> states.StateFolder:
+        return states.StateFolder(tmp_path, epochs, about or {"rounds": 2, "options": {"a": 1.5}}, said.append)
+
+    def after(epochs: int) -> states.State:
+        return state._replace(tensors=state.tensors | {"epoch": torch.full((2, 1), float(epochs))})
+
+    assert folder(9).latest() is None
+    folder(3).finish(after(3))
+    folder(5).finish(after(5))
+    folder(9).keep(after(4))
+    assert [folder(epochs).latest() is None for epochs in (2, 3)] == [True, False]
+    found = [folder(epochs).latest() for epochs in (3, 4, 5, 7, 9)]
+    assert [int(one.tensors["epoch"][0]) for one in found if one] == [3, 3, 5, 5, 4]
+    assert folder(9, {"rounds": 3, "options": {"a": 1.5}}).latest() is None
+    assert said[-1] == "continues after 4 epochs"
+    folder(9).finish(after(9))
+    assert sorted(path.name for path in tmp_path.rglob("*.*")) == ["3.state", "5.state", "9.state"]
+
+
+@pytest.mark.parametrize("damage", ["cut", "other", "folder"])
+def test_a_state_that_is_of_no_use_is_passed_over(state: states.State, tmp_path: Path, damage: str) -> None:
+    said = list[str]()
+    folder, other = (states.StateFolder(tmp_path, 3, {"rounds": rounds}, said.append) for rounds in (2, 3))
+    states.StateFolder(tmp_path, 1, {"rounds": 2}).finish(state)
+    folder.keep(state)
+    if damage == "cut":
+        folder.partial.write_bytes(folder.partial.read_bytes()[:-1])
+    elif damage == "other":
+        other.keep(state)
+        other.partial.replace(folder.partial)
+    else:
+        folder.partial.unlink()
+        folder.partial.mkdir()
+    assert folder.latest()
+    assert len(said) == 2
+    assert said[0].startswith(f"{folder.partial}: ")
+    assert said[0].endswith("; it is not used")
+
+
+def test_a_folder_that_cannot_be_used(state: states.State, tmp_path: Path) -> None:
+    """One line, however often a state would be kept; a file in the folder's place refuses root, too."""
+    said = list[str]()
+    (tmp_path / "states").touch()
+    folder = states.StateFolder(tmp_path / "states", 3, {}, said.append)
+    assert folder.latest() is None
+    for _ in range(3):
+        folder.keep(state)
+    folder.finish(state)
+    assert [line.endswith("; the run goes on without keeping its state") for line in said].count(True) == 1
+    assert len(said) <= 2

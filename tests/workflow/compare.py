@@ -52,7 +52,7 @@ SCENARIOS: dict[str, Callable[[Study], None]] = {
     "4. edit of models/siamese.py": append("src/digitpairs/models/siamese.py", "EDITED = 1\n"),
     "5. edit of models/baseline.py": append("src/digitpairs/models/baseline.py", "EDITED = 1\n"),
     "6. edit of a helper that training imports": append("src/digitpairs/training/evaluation.py", "EDITED = 1\n"),
-    "7. edit of figures.py": append("src/digitpairs/reporting/figures.py", "EDITED = 1\n"),
+    "7. edit of one figure": append("src/digitpairs/reporting/figures/figure_3.py", "EDITED = 1\n"),
     "8. `train.auxiliary_weight`": setting("train.auxiliary_weight", 0.5),
     "9. a learning rate more": setting("grid.siamese.learning_rate", [0.001, 0.01]),
 }
@@ -60,10 +60,9 @@ SCENARIOS: dict[str, Callable[[Study], None]] = {
 
 def without_additions(study: Study) -> None:
     """Leave the workflow as the tools' manuals would have it: no digest of code, no profile, no changed Snakemake."""
-    study.edit("Snakefile", lambda text: re.sub(r"^reruns\.install\(.*\n", "", text, flags=re.M))
-    study.edit(
-        "Snakefile", lambda text: text.replace("return provenance.code(", "return ''\n    return provenance.code(")
-    )
+    rules = "rules/common.smk"
+    study.edit(rules, lambda text: re.sub(r"^exactrun\.install\(.*\n", "", text, flags=re.M))
+    study.edit(rules, lambda text: text.replace("return exactrun.code(", "return ''\n    return exactrun.code("))
     shutil.rmtree(study.path / "profiles")
     study.edit("dvc.yaml", lambda text: text.replace("      - profiles/default\n", ""))
 

@@ -29,13 +29,18 @@ class Ran(NamedTuple):
 class Study:
     """A repository with the study in it, and the commands that a user types there."""
 
-    def __init__(self, path: Path, cells: Path) -> None:
+    def __init__(self, path: Path, cells: Path, served: Path | None = None) -> None:
+        """Take a folder, a cell cache, and the commands of a `served.serve` instead of processes of their own."""
         self.path = path
+        self.served = served
+        folders = filter(None, [served, Path(sys.executable).parent, os.environ["PATH"]])
         self.env = os.environ | {
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PATH": os.pathsep.join(map(str, folders)),
+            **({"DIGITPAIRS_STEPS": str(served)} if served else {}),
             "SNAKEMAKE_OUTPUT_CACHE": str(cells),
             "DVC_SITE_CACHE_DIR": str(path.parent / "dvc"),
             "DVC_NO_ANALYTICS": "1",
+            "DIGITPAIRS_CONSOLE": "full",  # which jobs ran is read there
             **{
                 f"GIT_{who}_{what}": "tester@localhost" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
             },
@@ -100,11 +105,15 @@ class Study:
 
         The clone shares the cell cache, or has its own.
         """
-        clone = Study(self.path.parent / path, cells or self.cells)
+        clone = Study(self.path.parent / path, cells or self.cells, self.served)
         self.git("clone", "--quiet", str(self.path), str(clone.path))
         if pull:
             clone.dvc("pull")
         return clone
+
+    def in_real_processes(self) -> "Study":
+        """Return this study with commands that are processes of their own."""
+        return Study(self.path, self.cells)
 
     def contents(self) -> dict[str, bytes]:
         """Return what the workflow made and DVC or Git versions, by path, without what the page says of this run."""

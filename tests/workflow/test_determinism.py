@@ -6,19 +6,19 @@ Each run starts from nothing, in its own copy of the tree and with an empty cell
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from studies import contents
 
-from digitpairs.reproduction.origin import instructions
+from digitpairs.data.bundled import load_bundled
+from digitpairs.data.pairs import make_pairs, to_npz
 
+pytestmark = pytest.mark.xdist_group("determinism")  # they share a study
 ROOT = Path(__file__).parents[2]
 PARAMS = """\
 seed: 0
@@ -33,34 +33,43 @@ final: {rounds: 2}
 """
 
 
-def start(study: Path, *arguments: str) -> "subprocess.Popen[str]":
-    """Start Snakemake, in a process group of its own."""
-    env = os.environ | {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "SNAKEMAKE_OUTPUT_CACHE": str(study.parent / "cells"),
-        "CUDA_VISIBLE_DEVICES": "",
-    }
-    return subprocess.Popen(
+# Variables that change how MKL, oneDNN, OpenBLAS or torch compute, which a user may have exported for other work.
+HOSTILE = {
+    "MKL_CBWR": "COMPATIBLE",
+    "MKL_ENABLE_INSTRUCTIONS": "SSE4_2",
+    "ONEDNN_MAX_CPU_ISA": "SSE41",
+    "OPENBLAS_CORETYPE": "SkylakeX",
+    "OPENBLAS_NUM_THREADS": "2",
+    "OMP_NUM_THREADS": "2",
+    "ATEN_CPU_CAPABILITY": "default",
+}
+
+
+def run(study: Path, *arguments: str, code: int = 0, env: Mapping[str, str] | None = None) -> str:
+    """Run Snakemake, in processes of its own unless `env` has the folder of a `served.serve`."""
+    env = env or {}
+    folders = [env.get("DIGITPAIRS_STEPS", ""), str(Path(sys.executable).parent), os.environ["PATH"]]
+    done = subprocess.run(
         ["snakemake", *arguments],
         cwd=study,
-        env=env,
+        env=os.environ
+        | env
+        | {
+            "PATH": os.pathsep.join(filter(None, folders)),
+            "SNAKEMAKE_OUTPUT_CACHE": str(study.parent / "cells"),
+            "CUDA_VISIBLE_DEVICES": "",
+        },
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        start_new_session=True,
     )
-
-
-def run(study: Path, *arguments: str, code: int = 0) -> str:
-    process = start(study, *arguments)
-    output, _ = process.communicate()
-    assert process.returncode == code, output
-    return output
+    assert done.returncode == code, done.stdout
+    return done.stdout
 
 
 def new_study(folder: Path) -> Path:
     study = folder / "study"
-    for name in ("src", "scripts", "profiles"):
+    for name in ("src", "scripts", "rules", "profiles"):
         shutil.copytree(ROOT / name, study / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "Snakefile", study)
     (study / "params.yaml").write_text(PARAMS)
@@ -71,11 +80,17 @@ def times(study: Path) -> dict[str, int]:
     return {name: (study / name).stat().st_mtime_ns for name in contents(study)}
 
 
+@pytest.fixture
+def steps(served: Path) -> dict[str, str]:
+    """The environment that has commands fork from a process which has imported their libraries."""
+    return {"DIGITPAIRS_STEPS": str(served)}
+
+
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def original(served: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study that ran on one core; tests leave its files as they are."""
     study = new_study(tmp_path_factory.mktemp("one core"))
-    run(study, "--cores", "1")
+    run(study, "--cores", "1", env={"DIGITPAIRS_STEPS": str(served)})
     assert {Path(name).suffix for name in contents(study)} >= {".csv", ".json", ".safetensors", ".npz", ".svg", ".png"}
     return study
 
@@ -89,79 +104,43 @@ def assert_same_files(study: Path, other: Path) -> None:
 # The same bytes
 
 
-def test_two_cores_give_the_same_bytes(finished: Path, tmp_path: Path) -> None:
+def test_two_cores_and_exported_variables_give_the_same_bytes(original: Path, tmp_path: Path) -> None:
     study = new_study(tmp_path)
-    run(study, "--cores", "2")
-    assert_same_files(study, finished)
+    run(study, "--cores", "2", env=HOSTILE)
+    assert_same_files(study, original)
 
 
-def test_more_vector_instructions_than_avx2_are_not_used(finished: Path, tmp_path: Path) -> None:
-    """On a processor without AVX-512 this holds anyway."""
-    if not instructions():
-        pytest.skip("this processor has no AVX2")
-    cell = "grid/siamese_aux/batch_size~30/learning_rate~0.01/epochs~2"
+def test_training_by_hand_gives_the_same_bytes_whatever_is_exported(tmp_path: Path) -> None:
+    """Each variable alone, all processes side by side; networks show more than their errors do."""
+    pairs = tmp_path / "pairs.npz"
+    pairs.write_bytes(to_npz(make_pairs(load_bundled(), 60, 40, 40, seed=0)))
     options = ["--model=siamese_aux", '--options={"batch_norm": "before", "auxiliary_weight": 1.0}', "--epochs=2"]
     options += ["--batch-size=30", "--learning-rate=0.01", "--weight-decay=0.0", "--rounds=2", "--seed=0"]
-    options += ["--stream=grid", f"--pairs={finished}/data/pairs/seed~0.npz", f"--output={tmp_path}/rounds.csv"]
-    env = os.environ | {"ATEN_CPU_CAPABILITY": "avx2", "PYTHONPATH": str(ROOT / "src")}
-    subprocess.run([sys.executable, str(ROOT / "scripts/train.py"), *options], env=env, check=True)
-    assert (tmp_path / "rounds.csv").read_bytes() == (finished / "results" / cell / "rounds.csv").read_bytes()
+    options += ["--stream=grid", f"--pairs={pairs}", "--output", "rounds.csv", "rounds.safetensors"]
+    processes = []
+    for name, value in {"NOTHING": "", **HOSTILE}.items():
+        (tmp_path / name).mkdir()
+        env = os.environ | {name: value, "PYTHONPATH": str(ROOT / "src")}
+        command = [sys.executable, str(ROOT / "scripts/train.py"), *options]
+        processes.append(subprocess.Popen(command, cwd=tmp_path / name, env=env))
+    assert [process.wait() for process in processes] == [0] * len(processes)
+    for file in ("rounds.csv", "rounds.safetensors"):
+        expected = (tmp_path / "NOTHING" / file).read_bytes()
+        assert [name for name in HOSTILE if (tmp_path / name / file).read_bytes() != expected] == []
 
 
-def kill_when(study: Path, reached: Callable[[], bool]) -> None:
-    """Start the study and kill it and all its jobs, as a power cut does."""
-    process = start(study, "--cores", "2")
-    while not reached():
-        assert process.poll() is None, process.communicate()[0]
-        time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-
-
-def jobs_under_way(study: Path, stage: str) -> int:
-    """Count a stage's jobs that have a log and no result yet."""
-    logs, results = ((study / folder).rglob("*") for folder in (f"logs/{stage}", f"results/{stage}"))
-    return sum(path.suffix == ".log" for path in logs) - sum(path.name == "rounds.csv" for path in results)
-
-
-def test_a_killed_run_started_again_gives_the_same_bytes(finished: Path, tmp_path: Path) -> None:
-    """Killed among the cells, some of which are done, and again among the final rounds."""
-    study = new_study(tmp_path)
-    kill_when(study, lambda: any(study.glob("results/grid/**/rounds.csv")) and jobs_under_way(study, "grid") > 0)
-    assert not (study / "results/grid.csv").exists()
-    kill_when(study, lambda: jobs_under_way(study, "final") > 0)
-    assert not (study / "reports/metrics.json").exists()
-    run(study, "--cores", "2")
-    assert_same_files(study, finished)
-
-
-def test_a_second_run_beside_a_live_one_is_refused(tmp_path: Path) -> None:
-    study = new_study(tmp_path)
-    process = start(study, "--cores", "1", "results/grid.csv")
-    while not (study / "logs/pairs").exists():
-        assert process.poll() is None, process.communicate()[0]
-        time.sleep(0.01)
-    refused = run(study, "--cores", "1", "results/grid.csv", code=1)
-    assert f"Directory cannot be locked: another Snakemake runs in {study};" in refused
-    assert "--unlock" not in refused  # it would let two run
-    assert process.poll() is None
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-
-
-def test_a_finished_study_has_nothing_to_do(finished: Path) -> None:
-    before = times(finished)
-    started = time.monotonic()
-    assert "Nothing to be done (all requested files are present and up to date)." in run(finished, "--cores", "2")
-    print(f"nothing to be done: {time.monotonic() - started:.1f} s")
-    assert times(finished) == before
+def test_a_finished_study_has_nothing_to_do(original: Path, steps: dict[str, str]) -> None:
+    before = times(original)
+    said = run(original, "--cores", "2", env=steps)
+    assert "Nothing to be done (all requested files are present and up to date)." in said
+    assert times(original) == before
 
 
 # A cell that diverges
 
 
-def test_a_diverged_cell_is_recorded_and_not_selected(finished: Path) -> None:
-    grid = pd.read_csv(finished / "results/grid.csv")
+def test_a_diverged_cell_is_recorded_and_not_selected(original: Path) -> None:
+    grid = pd.read_csv(original / "results/grid.csv")
     diverged = grid[grid.learning_rate == 1e30]
     errors = ["train_loss", "train_error", "validation_error", "test_error"]
     assert diverged[["model", "epochs", "round"]].values.tolist() == [
@@ -169,10 +148,9 @@ def test_a_diverged_cell_is_recorded_and_not_selected(finished: Path) -> None:
     ]
     assert diverged[errors].isna().all(axis=None)
     assert grid[grid.learning_rate == 0.01][errors].notna().all(axis=None)
-    selection = json.loads((finished / "results/selection.json").read_text())["baseline"]
+    selection = json.loads((original / "results/selection.json").read_text())["baseline"]
     assert [(cell["learning_rate"], cell["epochs"]) for cell in selection["diverged"]] == [(1e30, 2), (1e30, 3)]
     assert {selection[choice]["learning_rate"] for choice in ("chosen", "validation", "test")} == {0.01}
-    assert json.loads((finished / "reports/metrics.json").read_text())["baseline"]["learning_rate"] == 0.01
 
 
 # Mistakes
@@ -197,19 +175,21 @@ def test_a_diverged_cell_is_recorded_and_not_selected(finished: Path) -> None:
         (PARAMS, "", "the content = None should be a valid dictionary"),
     ],
 )
-def test_a_mistake_in_params_yaml_is_one_line(finished: Path, old: str, new: str, message: str) -> None:
-    before, before_times = contents(finished), times(finished)
+def test_a_mistake_in_params_yaml_is_one_line(
+    original: Path, steps: dict[str, str], old: str, new: str, message: str
+) -> None:
+    before, before_times = contents(original), times(original)
     assert old in PARAMS
-    (finished / "params.yaml").write_text(PARAMS.replace(old, new))
-    output = run(finished, "--cores", "2", code=1).splitlines()
-    (finished / "params.yaml").write_text(PARAMS)
+    (original / "params.yaml").write_text(PARAMS.replace(old, new))
+    output = run(original, "--cores", "2", code=1, env=steps).splitlines()
+    (original / "params.yaml").write_text(PARAMS)
     about_profile, line = output
     assert (
         about_profile == "Using workflow specific profile profiles/default for setting default command line arguments."
     )
     assert line.startswith("error: params.yaml: ")
     assert message in line
-    assert (contents(finished), times(finished)) == (before, before_times)
+    assert (contents(original), times(original)) == (before, before_times)
 
 
 def test_without_params_yaml(tmp_path: Path) -> None:
@@ -220,18 +200,18 @@ def test_without_params_yaml(tmp_path: Path) -> None:
     )
 
 
-def test_images_that_are_not_there(finished: Path, tmp_path: Path) -> None:
+def test_images_that_are_not_there(original: Path, steps: dict[str, str], tmp_path: Path) -> None:
     """This is noticed by the first job only; the pairs made of other images stay."""
     study = tmp_path / "study"
-    shutil.copytree(finished, study)
+    shutil.copytree(original, study)
     before = contents(study)
     (study / "params.yaml").write_text(PARAMS.replace("bundled", "idx, folder: nowhere"))
-    output = run(study, "--cores", "2", code=1)
+    output = run(study, "--cores", "2", code=1, env=steps)
     assert "\nerror: nowhere/train-images-idx3-ubyte: no such file, with or without .gz\n" in output
     assert "Traceback" not in output
     assert contents(study) == before
     (study / "params.yaml").write_text(PARAMS)
-    run(study, "--cores", "2")
+    run(study, "--cores", "2", env=steps)
     assert contents(study) == before
 
 

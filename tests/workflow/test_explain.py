@@ -1,13 +1,6 @@
 """What `make explain` says, on real dry runs."""
 
-import json
-import shlex
-
-from snakemake.jobs import Reason
-from snakemake.persistence import ParamsChange
 from studies import Study
-
-from exactrun.explain import explain
 
 
 def explanation(study: Study) -> str:
@@ -19,15 +12,17 @@ def explanation(study: Study) -> str:
 def test_which_value_changed_and_in_which_step(study: Study) -> None:
     study.set("train.auxiliary_weight", 0.5)
     study.edit("src/digitpairs/models/siamese.py", lambda text: text.replace("90", "80"))
-    study.edit("src/digitpairs/reporting/figures.py", lambda text: f"{text}\n\nEDITED = 1\n")
+    study.edit("src/digitpairs/reporting/figures/grid.py", lambda text: f"{text}\n\nEDITED = 1\n")
     (study.path / "data/pairs/seed~4.npz").unlink()
     said = explanation(study)
     assert "pairs: seed 4\n    its output is not there\n" in said
-    assert "    parameter auxiliary_weight: 1.0 -> 0.5\n" in said.partition("cell: model siamese_aux;")[2]
-    assert said.count("    code digitpairs.models.siamese: ") == 4  # two cells, a figure and the mistakes
-    assert "heat_maps (3 jobs): model baseline, siamese, siamese_aux\n    code digitpairs.figures: " in said
+    assert "    parameter options.auxiliary_weight: 1.0 -> 0.5\n" in said.partition("cell: model siamese_aux;")[2]
+    assert said.count("    code digitpairs.models.siamese: ") == 5  # two cells, a figure, the claims and the mistakes
+    heat_maps = "figure (3 jobs): figure grid_baseline, grid_siamese, grid_siamese_aux\n"
+    assert f"{heat_maps}    code digitpairs.reporting.figures.grid: " in said
     assert "baseline;" not in said
-    assert said.splitlines()[-1] == "    grid, select, final (6 jobs), examine, metrics, report"
+    following = "grid, select, final (6 jobs), final_rounds, learning_curves, metrics, figure (3 jobs), report"
+    assert said.splitlines()[-1] == f"    {following}"
 
 
 def test_nested_values_and_other_files(study: Study) -> None:
@@ -35,15 +30,6 @@ def test_nested_values_and_other_files(study: Study) -> None:
     said = explanation(study)
     assert "cell: model siamese; batch size 20; learning rate 0.02; epochs 2\n    its output is not there\n" in said
     assert "    parameter grid.siamese.learning_rate: [0.01] -> [0.01, 0.02]\n" in said
-
-
-def test_a_table_of_files_is_counted() -> None:
-    reason = Reason()
-    old, new = ([[f"{name}.csv", {"value": 1}] for name in names] for names in ("ab", "bcd"))
-    reason.params_changed = ParamsChange(
-        *({repr(shlex.join([f"--tables={json.dumps(table)}"]))} for table in (old, new))
-    )
-    assert explain([("ablations", {}, reason)]).endswith("    parameter tables: 2 rows more, 1 rows less")
 
 
 def test_a_clone_without_results_can_be_dry_run(unpulled: Study) -> None:

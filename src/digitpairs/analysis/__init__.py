@@ -1,1 +1,1 @@
-"""What the rounds say: selection, intervals and tests, claims."""
+"""Analysis of the rounds: selection, intervals and tests, statistics, claims."""

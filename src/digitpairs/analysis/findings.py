@@ -14,7 +14,6 @@ from digitpairs.analysis.inference import (
     NAN,
     TEST,
     Estimate,
-    Tables,
     corrected,
     estimate,
     paired,
@@ -23,6 +22,7 @@ from digitpairs.analysis.inference import (
     to_dict,
 )
 from digitpairs.analysis.selection import CONFIGURATION, RULES, cell
+from digitpairs.tables import Tables, by_value
 
 METHODS = {
     "interval": "Student's t over rounds, 95%; that of rounds which share a dataset speaks for that dataset alone",
@@ -43,10 +43,10 @@ def tabulate(
     ablations: pd.DataFrame | None = None,
     more_data: pd.DataFrame | None = None,
 ) -> dict[str, Any]:
-    """Compute what statistics.json holds, from the tables of the workflow.
+    """Compute the content of statistics.json from the tables of the workflow.
 
-    `selection` is what `selection.select` returns, `train` params.yaml's section, whose values the ablations are held
-    against. Errors are fractions of pairs. What the tables do not hold is absent or NaN.
+    `selection` is the content of selection.json; `train` is the section of params.yaml, the reference of the ablations.
+    Errors are fractions of pairs. Missing parts are empty, missing numbers NaN.
     """
     return {
         "methods": METHODS,
@@ -60,7 +60,7 @@ def tabulate(
 
 
 def _error(model: str, rounds: pd.DataFrame) -> dict[str, Any]:
-    """Summarise test errors beside the paper's mean, and say whether that is one that our rounds predict.
+    """Summarise test errors, and test if the paper's mean lies in their prediction interval.
 
     The paper's rounds share a dataset that is not ours: only a prediction from rounds on new pairs allows for that.
     """
@@ -86,13 +86,13 @@ def differences(protocol: str, by_model: Mapping[str, pd.DataFrame]) -> list[dic
 
 
 def fresh_rounds(final: Tables, model: str, choice: Mapping[str, Any], rule: str) -> pd.DataFrame | None:
-    """Return the rounds on new pairs at the configuration that a rule chose, None if there are none."""
+    """Return the rounds on new pairs at a rule's configuration, or None."""
     same = all(choice[rule][key] == choice["chosen"][key] for key in CONFIGURATION)
     return final.get("resampled" if same else f"resampled_by_{rule}", {}).get(model)
 
 
 def optimism(final: Tables, grid: pd.DataFrame, selection: Mapping[str, Any]) -> dict[str, Any]:
-    """Hold each rule's choice, as the grid shows its test error, against its error on new pairs.
+    """Compare the test error of each rule's choice in the grid with that on new pairs.
 
     The interval of a rule's optimism (fresh minus apparent: positive looks too good) is the fresh rounds' prediction
     of one more round on its own pairs: the grid's rounds share one dataset, whose own effect no number of
@@ -127,29 +127,13 @@ def _optimism(final: Tables, grid: pd.DataFrame, model: str, choice: Mapping[str
     return entry
 
 
-def ablated(ablations: pd.DataFrame | None, parameter: str, model: str) -> dict[float | str, pd.DataFrame]:
-    """Return a model's rounds at each value of an ablated parameter, in their order; empty if there are none."""
-    if ablations is None:
-        return {}
-    rows = ablations[(ablations["parameter"] == parameter) & (ablations["model"] == model)]
-    return {_number_or_text(value): table for value, table in rows.groupby("value", sort=False)}
-
-
-def _number_or_text(value: Any) -> float | str:
-    """Read a value of a column that holds numbers and words."""
-    try:
-        return float(value)
-    except ValueError:
-        return str(value)
-
-
 def ablation_effects(ablations: pd.DataFrame, train: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Compare each value of a training parameter with the study's own, paired over (model, round)."""
     rows: list[dict[str, Any]] = []
     for parameter in ablations["parameter"].unique():
         family = []
         for model in ablations["model"].unique():
-            of_value = ablated(ablations, parameter, model)
+            of_value = by_value(ablations, parameter, model)
             reference = of_value.pop(train[parameter], None)
             if reference is not None:
                 key = {"parameter": parameter, "reference": train[parameter], "model": model}

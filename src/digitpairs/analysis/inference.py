@@ -1,12 +1,11 @@
 """Intervals and tests over rounds. A diverged round (NaN) is left out and counted.
 
-Intervals are Student's t: with 15 rounds they hold what they promise for errors like ours, where percentile and BCa
-bootstraps do not (`tests/unit/test_statistics.py` simulates it). Tests of differences flip signs instead of ranking as
-Wilcoxon's does: they test the mean, which the interval is of, they are exact, and ties (errors are multiples of one
-pair) need no correction.
+Intervals are Student's t: with 15 rounds their coverage is nominal for errors like ours, where percentile and BCa
+bootstraps' is not (`tests/unit/test_inference.py` simulates it). Tests of differences are sign-flip permutation tests:
+unlike Wilcoxon's, they test the mean, as the interval does; they are exact, and need no correction for ties.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,11 +18,9 @@ EXACT = 16  # rounds of which all 2^n sign flips are tried; a seeded sample of a
 TEST = "sign-flip permutation"
 NAN = float("nan")
 
-Tables = Mapping[str, Mapping[str, pd.DataFrame]]  # {protocol: {model: one row a round}}
-
 
 class Summary(NamedTuple):
-    """Rounds in short: what cannot be estimated from `n` rounds is NaN."""
+    """Summary of `n` rounds; NaN where `n` is too small."""
 
     n: int
     diverged: int
@@ -40,7 +37,7 @@ class Summary(NamedTuple):
 
 
 class Estimate(NamedTuple):
-    """A number with its interval, from `n` rounds or pairs of rounds; `p` is of the hypothesis that it is zero."""
+    """A number with its interval, from `n` rounds or pairs of rounds; `p` tests the hypothesis of zero."""
 
     estimate: float
     low: float
@@ -83,13 +80,13 @@ def _t(freedom: float, level: float) -> float:
 
 
 def estimate(values: ArrayLike, level: float = LEVEL) -> Estimate:
-    """Estimate the mean of one value a round, shape (rounds,), and test whether it is zero."""
+    """Estimate the mean of one value a round, shape (rounds,), and test it against zero."""
     summary = summarise(values, level)
     return Estimate(summary.mean, *summary.interval, summary.n, summary.diverged, sign_flip(values))
 
 
 def by_round(tables: Iterable[pd.DataFrame], column: str = "test_error") -> NDArray[np.float64]:
-    """Return a column of several tables side by side, shape (rounds, tables), for the rounds that all of them have."""
+    """Return a column of several tables side by side, shape (rounds, tables), for the rounds in all of them."""
     columns = [table.set_index("round")[column] for table in tables]
     return pd.concat(columns, axis=1, join="inner").to_numpy(dtype=float)
 
@@ -158,13 +155,13 @@ def _log_ratio(pairs: NDArray[np.float64]) -> float:
 
 
 def exponential(value: Estimate) -> Estimate:
-    """Turn an estimate of a logarithm into one of the number; a bound beyond what a float holds is none (NaN)."""
+    """Return the exponential of an estimate; a bound beyond a float is NaN."""
     low, high = (np.exp(bound) if abs(bound) < 700 else NAN for bound in (value.low, value.high))
     return value._replace(estimate=float(np.exp(value.estimate)), low=float(low), high=float(high))
 
 
 def without_extremes(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Leave out, of finite rounds, those in which a column is farthest from its median, shape (rounds, columns)."""
+    """Drop, for each column, the round farthest from its median; shape (rounds, columns), finite rounds only."""
     finite = values[~np.isnan(values).any(axis=1)]
     if len(finite) == 0:
         return finite
@@ -172,7 +169,7 @@ def without_extremes(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def to_dict(summary: Summary) -> dict[str, Any]:
-    """Return a summary as the JSON files hold it."""
+    """Return a summary as statistics.json has it."""
     low, high = summary.interval
     return {
         "estimate": summary.mean,

@@ -1,4 +1,4 @@
-"""What every source of digits gives."""
+"""Single digits, as every source returns them."""
 
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ class Digits(NamedTuple):
 
 
 class Pools(NamedTuple):
-    """Where splits draw their digits: all from `train`, but test pairs from `test` where the source has one."""
+    """Digits to draw splits from: all from `train`, or test pairs from `test` where the source has one."""
 
     train: Digits
     test: Digits | None

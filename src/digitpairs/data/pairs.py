@@ -74,6 +74,15 @@ def _draw(pool: Digits, sizes: dict[str, int], rng: np.random.Generator) -> dict
     return arrays
 
 
+def pair_anew(pairs: Pairs, pairing: int) -> Pairs:
+    """Return as many pairs of the same images, put together in another random order; `pairing` counts from 1."""
+    count = len(pairs.targets)
+    order = np.random.default_rng([pairing, STREAM]).permutation(2 * count)
+    images = pairs.images.reshape(2 * count, 1, *pairs.images.shape[2:])[order].reshape(pairs.images.shape)
+    digits = pairs.digits.reshape(-1)[order].reshape(-1, 2)
+    return Pairs(images, digits, (digits[:, 0] <= digits[:, 1]).astype(np.int64))
+
+
 def to_npz(arrays: dict[str, NDArray[Any]]) -> bytes:
     """Return the content of a compressed npz file; the same arrays give the same bytes."""
     content = io.BytesIO()

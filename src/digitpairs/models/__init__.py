@@ -1,9 +1,10 @@
 """One module per model; its class `Net` is the model. Nothing here imports torch: the Snakefile asks for names only."""
 
-import ast
 import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from digitpairs.literals import words
 
 if TYPE_CHECKING:
     from digitpairs.networks.layers import PairNet
@@ -22,15 +23,12 @@ def path(name: str) -> Path:
 
 
 def options(name: str) -> list[str]:
-    """Return the keys of params.yaml's `train` that the model's `Net` takes, from the `OPTIONS` in its module.
+    """Return the keys of params.yaml's `train` that the model's `Net` takes: `OPTIONS` in its module.
 
-    Read without running the module, so that a model is rerun only for a parameter that it uses.
+    Read without running the module, so that a model is rerun only for a parameter that it uses. Raises `ValueError`
+    where the module has no such line.
     """
-    for node in ast.parse(path(name).read_text(encoding="utf-8")).body:
-        match node:
-            case ast.Assign(targets=[ast.Name(id="OPTIONS")], value=value):
-                return list(ast.literal_eval(value))
-    raise ValueError(f"{path(name)}: no line OPTIONS = (...) that names the keys of `train` which Net takes")
+    return list(words(path(name), "OPTIONS"))
 
 
 def load(name: str) -> "type[PairNet]":

@@ -1,4 +1,4 @@
-"""The siamese network (section II.D.2, Figure 2): one trunk reads each image, a head compares what it read."""
+"""The siamese network (section II.D.2, Figure 2): one trunk reads each image, a head compares its outputs."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn

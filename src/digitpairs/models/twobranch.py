@@ -1,4 +1,4 @@
-"""The siamese network with separate weights in its branches: two trunks, where the paper has one for both images."""
+"""The siamese network with separate weights in its branches: a trunk for each image, not one for both."""
 
 from digitpairs.models import siamese
 from digitpairs.networks.layers import Separate, trunk

@@ -1,8 +1,8 @@
-"""Many networks of one model trained as one: every block of `layers.py` for a stack of networks at once.
+"""Many networks of one model trained as one: every block of `layers.py` for a stack of networks.
 
 No operation mixes networks, so each takes the steps that it would take alone. Rows are (nets, rows, features), images
-(height, width, nets, images, channels). All convolutions are matrix products, which on a CPU leave grouped convolutions
-far behind (benchmarks/README.md has the measurements behind each odd-looking line):
+(height, width, nets, images, channels). All convolutions are matrix products, on a CPU much faster than grouped
+convolutions (benchmarks/README.md has the measurements behind each odd-looking line):
 
 - the first one multiplies the windows of the images, unrolled once for a whole dataset;
 - those over 6x6 images are computed by Winograd's minimal filtering F(4x4, 3x3), a quarter of the products (Lavin and
@@ -20,6 +20,7 @@ With BatchNorm *before* the activation, normalisation, ReLU and pooling are one 
 import functools
 from collections.abc import Sequence
 from copy import deepcopy
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 import torch
@@ -28,6 +29,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from digitpairs.networks.layers import ConvBlock, DenseBlock, Flatten, Outputs, PairNet, Separate, rows
+from digitpairs.networks.products import matmul, product
 
 KERNEL = 3
 EPS, MOMENTUM = 1e-5, 0.1  # the defaults of torch's BatchNorm
@@ -45,7 +47,7 @@ class Windows(NamedTuple):
     moments: Tensor
 
     def take(self, index: Tensor) -> "Windows":
-        """Select pairs by an index (nets, pairs): (pairs, branches, ...) -> (nets, pairs*branches, ...)."""
+        """Gather pairs by an index (nets, pairs): (pairs, branches, ...) -> (nets, pairs*branches, ...)."""
         return Windows(
             *(
                 x.flatten(1).index_select(0, index.flatten()).view(len(index), -1, *x.shape[2:])
@@ -65,7 +67,7 @@ def prepare(pairs: Tensor, branches: int) -> Windows:
     images = rows(pairs, branches).permute(2, 3, 0, 1)
     columns = torch.stack(quarters(unroll(images))).permute(3, 0, 1, 2, 4).contiguous()
     exact = columns.flatten(1, 3).double()
-    moments = torch.cat([exact.sum(1), (exact.mT @ exact).flatten(1)], dim=1)
+    moments = torch.cat([exact.sum(1), matmul(exact.mT, exact).flatten(1)], dim=1)
     return Windows(columns.unflatten(0, (-1, branches)), moments.unflatten(0, (-1, branches)))
 
 
@@ -81,7 +83,7 @@ def largest(views: Sequence[Tensor]) -> Tensor:
 
 
 def route(views: Sequence[Tensor], best: Tensor, gradient: Tensor) -> None:
-    """Move the gradient into four views, to where an element won the max-pool; elsewhere they become zero.
+    """Move the gradient into four views, to the elements that won the max-pool; all others become zero.
 
     The first of equal elements wins, as in `torch.max_pool2d`. Selecting by `threshold_backward` on the distance to
     the best costs a fifth of `torch.where`.
@@ -100,43 +102,83 @@ def winograd(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor, 
     A polynomial of degree 5 is known by its values at five points and its leading coefficient ("infinity"); the
     correlation with a kernel is the transpose of the product of polynomials (Lavin and Gray, 2016, section 4).
     """
-    points = torch.tensor([0, 2 / 3, -2 / 3, 3 / 2, -3 / 2], dtype=torch.float64)
+    points = [Fraction(0), Fraction(2, 3), Fraction(-2, 3), Fraction(3, 2), Fraction(-3, 2)]
 
     def values(degree: int) -> Tensor:
-        at_infinity = torch.eye(degree + 1, dtype=torch.float64)[-1:]
-        return torch.cat([torch.vander(points, degree + 1, increasing=True), at_infinity])
+        at_points = [[float(point) ** power for power in range(degree + 1)] for point in points]
+        return torch.tensor([*at_points, [0.0] * degree + [1.0]], dtype=torch.float64)
 
-    image, kernel, result = torch.linalg.inv(values(5)).T, values(2), values(3).T
-    size = image.norm(dim=1, keepdim=True)
+    # The inverse of `values(5)`, transposed: polynomials that are 1 at one point, or at infinity, and 0 at the others.
+    others = [[other for other in points if other != point] for point in points]
+    inverse = [[*vanishing(rest, point), 0.0] for point, rest in zip(points, others, strict=True)]
+    image = torch.tensor([*inverse, vanishing(points)], dtype=torch.float64)
+    kernel, result = values(2), values(3).T
+    size = (image * image).sum(1, keepdim=True).sqrt()
     image, kernel = image / size, kernel * size
     image, kernel, result = (torch.kron(m, m).to(device, dtype) for m in (image, kernel, result))
     return image, kernel, result
 
 
+def vanishing(points: Sequence[Fraction], one: Fraction | None = None) -> list[float]:
+    """Return the coefficients, lowest first, of the polynomial that is 0 at the points, and 1 at `one` or monic."""
+    zero, scale, coefficients = Fraction(0), Fraction(1), [Fraction(1)]
+    for point in points:
+        coefficients = [a - point * b for a, b in zip([zero, *coefficients], [*coefficients, zero], strict=True)]
+        scale = scale if one is None else scale * (one - point)
+    return [float(coefficient / scale) for coefficient in coefficients]
+
+
+def transformed(matrix: Tensor, x: Tensor) -> Tensor:
+    """Multiply x (nets, k, n), for each network alone, by a matrix (m, k): (m, nets, n)."""
+    result = x.new_empty(len(matrix), len(x), x.shape[2])
+    matmul(matrix, x, out=result.transpose(0, 1))
+    return result
+
+
+class _Winograd(torch.autograd.Function):
+    """Convolution of 6x6 images (6, 6, nets, images, C) with weights (nets, 9C, C'): (4, 4, nets, images, C')."""
+
+    @staticmethod
+    def forward(ctx: Any, images: Tensor, weight: Tensor) -> Tensor:
+        nets, count, channels = images.shape[2:]
+        to_image, to_kernel, from_product = winograd(images.dtype, images.device)
+        patches = matmul(to_image, images.reshape(36, nets, -1).transpose(0, 1)).view(nets, 36, count, channels)
+        kernels = matmul(to_kernel, weight.view(nets, KERNEL * KERNEL, -1)).view(nets, 36, channels, -1)
+        products = matmul(patches, kernels)
+        ctx.save_for_backward(patches, kernels)
+        return transformed(from_product, products.flatten(2)).view(4, 4, nets, count, -1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        patches, kernels = ctx.saved_tensors
+        nets, _, count, channels = patches.shape
+        to_image, to_kernel, from_product = winograd(gradient.dtype, gradient.device)
+        d_products = matmul(from_product.T, gradient.reshape(16, nets, -1).transpose(0, 1)).view(nets, 36, count, -1)
+        d_images = transformed(to_image.T, matmul(d_products, kernels.mT).flatten(2))
+        d_weight = matmul(to_kernel.T, matmul(patches.mT, d_products).flatten(2))
+        return d_images.view(6, 6, nets, count, channels), d_weight.view(nets, KERNEL * KERNEL * channels, -1)
+
+
 def convolve(images: Windows | Tensor, weight: Tensor) -> Tensor:
     """Convolve windows or images (H, W, nets, images, C) with weights (nets, 9C, C'): (H-2, W-2, nets, images, C')."""
     if isinstance(images, Windows):
-        quartered: Tensor = torch.bmm(images.columns.flatten(1, 4), weight).unflatten(1, images.columns.shape[1:5])
+        quartered = product(images.columns.flatten(1, 4), weight).unflatten(1, images.columns.shape[1:5])
         rejoined: Tensor = quartered.unflatten(2, (2, 2)).permute(4, 2, 5, 3, 0, 1, 6).flatten(2, 3).flatten(0, 1)
         return rejoined
-    height, width, nets, count, channels = images.shape
+    height, width, _, count, _ = images.shape
     if (height, width) == (6, 6):
-        to_image, to_kernel, from_product = winograd(images.dtype, images.device)
-        kernels = weight.view(nets, KERNEL * KERNEL, -1).transpose(0, 1).reshape(KERNEL * KERNEL, -1)
-        products = torch.bmm(
-            (to_image @ images.reshape(36, -1)).view(36 * nets, count, channels),
-            (to_kernel @ kernels).view(36 * nets, channels, -1),
-        )
-        return (from_product @ products.view(36, -1)).view(4, 4, nets, count, -1)
+        result: Tensor = _Winograd.apply(images, weight)  # type: ignore[no-untyped-call]
+        return result
     columns = unroll(images).permute(2, 0, 1, 3, 4).flatten(1, 3)
-    z: Tensor = torch.bmm(columns, weight).unflatten(1, (height - 2, width - 2, count))
+    z: Tensor = product(columns, weight).unflatten(1, (height - 2, width - 2, count))
     return z.permute(1, 2, 0, 3, 4)
 
 
 def pooled(images: Windows | Tensor, weight: Tensor) -> Tensor:
-    """Convolve and max-pool 2, where no gradient is asked for: (h, w, nets, images, C')."""
+    """Convolve and max-pool 2 without a gradient: (h, w, nets, images, C')."""
     if isinstance(images, Windows):
-        z: Tensor = torch.bmm(images.columns.flatten(1, 4), weight).unflatten(1, images.columns.shape[1:5])
+        z: Tensor = matmul(images.columns.flatten(1, 4), weight).unflatten(1, images.columns.shape[1:5])
         return z.flatten(3).amax(2).view(*z.shape[:2], *z.shape[3:]).permute(2, 3, 0, 1, 4).contiguous()
     return largest(quarters(convolve(images, weight)))
 
@@ -169,13 +211,13 @@ class _FirstConvBlock(torch.autograd.Function):
         nets, k, channels = weight.shape
         sign = signs(gamma)
         weight = weight * sign
-        z = torch.bmm(columns.view(nets, -1, k), weight)
+        z = matmul(columns.view(nets, -1, k), weight)
         moments = moments.sum(1) / z.shape[1]
         mean = moments[:, None, :k]
         covariance = moments[:, k:].view(nets, k, k) - mean.mT * mean
         mean, covariance = mean.to(z.dtype), covariance.to(z.dtype)
-        z_mean = torch.bmm(mean, weight)
-        spread = torch.bmm(covariance, weight)
+        z_mean = matmul(mean, weight)
+        spread = matmul(covariance, weight)
         variance = (weight * spread).sum(1, keepdim=True)
         inverse = torch.rsqrt(variance + EPS)
         scale = gamma * sign * inverse
@@ -201,7 +243,7 @@ class _FirstConvBlock(torch.autograd.Function):
         d_gamma = (best - z_mean).mul_(gradient).sum(1, keepdim=True) * inverse
         gradient.mul_(scale)
         route(z.unbind(2), best.view(nets, images, -1), gradient.view(nets, images, -1))
-        d_weight = torch.bmm(columns.view(nets, -1, columns.shape[-1]).mT, z.view(nets, -1, channels))
+        d_weight = matmul(columns.view(nets, -1, columns.shape[-1]).mT, z.view(nets, -1, channels))
         d_weight -= scale * (mean.mT * d_beta + spread * (inverse * d_gamma))
         return None, None, d_weight * sign, torch.zeros_like(d_beta), d_gamma * sign, d_beta
 
@@ -296,7 +338,7 @@ class StackedLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(nets, rows, in) -> (nets, rows, out)."""
-        return torch.baddbmm(self.bias, x, self.weight)
+        return product(x, self.weight) + self.bias
 
 
 class StackedNorm(nn.Module):
@@ -332,7 +374,7 @@ class StackedNorm(nn.Module):
 
 
 class StackedBlock(nn.Module):
-    """What convolutional and dense blocks share: a layer, its BatchNorm and where that stands."""
+    """Base of convolutional and dense blocks: a layer and its BatchNorm, before or after the activation."""
 
     def __init__(self, layers: Sequence[Any], blocks: Sequence[Any]):
         super().__init__()
@@ -406,8 +448,8 @@ class StackedDenseBlock(StackedBlock):
         """(nets, rows, in) -> (nets, rows, out)."""
         if self.before and self.training:
             sign = signs(self.norm.gamma)
-            return self.normed(torch.bmm(x, self.layer.weight * sign), sign, pool=False)
-        return self.activate(torch.bmm(x, self.layer.weight))
+            return self.normed(product(x, self.layer.weight * sign), sign, pool=False)
+        return self.activate(product(x, self.layer.weight))
 
 
 def signs(gamma: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 
 class Outputs(NamedTuple):
-    """What a network says about pairs: logits (..., pairs, 2), and for two branches the digits' (..., pairs, 2, 10)."""
+    """Logits of the answers (..., pairs, 2) and, with two branches, of the digits (..., pairs, 2, 10)."""
 
     logits: Tensor
     digit_logits: Tensor | None = None
@@ -86,12 +86,11 @@ def trunk(channels: int, outputs: int, batch_norm: str) -> nn.Sequential:
 
 
 class PairNet(nn.Module):
-    """A network that says of a pair of images whether the first digit is at most the second.
+    """Base of all models: a classifier of pairs of images, 1 where the first digit is at most the second.
 
-    A model sets `branches` and `trunk`, and defines `compare`. With two branches, the pair's images pass the trunk as
-    two rows of one batch, so they share weights and BatchNorm statistics (unless the trunk is `Separate`); with one, as
-    two channels of one row. `compare` sees rows in the order of the pairs; it must accept leading dimensions, which an
-    ensemble adds.
+    A model sets `branches` and `trunk`, and defines `compare`. With two branches, a pair's images are two rows of the
+    trunk's batch and share weights and BatchNorm statistics (unless the trunk is `Separate`). With one, they are two
+    channels of one row. `compare` gets rows in the order of the pairs, below the leading dimensions of an ensemble.
     """
 
     branches: int
@@ -114,7 +113,7 @@ class PairNet(nn.Module):
 
 
 def rows(pairs: Tensor, branches: int) -> Tensor:
-    """(pairs, 2, H, W) -> (pairs*branches, 2/branches, H, W): what the trunk takes as its batch."""
+    """Reshape pairs to the trunk's batch: (pairs, 2, H, W) -> (pairs*branches, 2/branches, H, W)."""
     return pairs.reshape(len(pairs) * branches, 2 // branches, *pairs.shape[2:])
 
 

@@ -1,7 +1,7 @@
 """The article: the workflow's results, typeset by Typst from the template `article.typ`.
 
-Typst reads the results itself; here they are only put where the template finds them. Nothing else is there to be read:
-no file of the system, no font but those that Typst brings, no package.
+Typst reads the results itself, from a temporary folder. Nothing else is there to be read: no file of the system, no
+font but those that Typst brings, no package.
 """
 
 import json
@@ -20,8 +20,6 @@ from digitpairs.errors import StudyError
 from digitpairs.params import Params
 
 TEMPLATE = Path(__file__).with_name("article.typ")
-
-
 PAGES = 6
 DISPENSABLE = ("grid_", "learning_curves")  # beginnings of figures' names, in the order in which they make room
 
@@ -29,9 +27,8 @@ DISPENSABLE = ("grid_", "learning_curves")  # beginnings of figures' names, in t
 def typeset(results: Mapping[str, Any], grid: pd.DataFrame, params: Params, figures: Mapping[str, bytes]) -> bytes:
     """Return the article as PDF, the same bytes for the same input.
 
-    `results` holds what statistics.json, claims.json, selection.json and metrics.json do, by the files' stems;
-    `figures` is {name: SVG}, of which the article takes those that it has a place for. Where it would fill more than
-    `PAGES` pages, it goes without those that say the least.
+    `results` is the content of statistics.json, claims.json and selection.json, by stem. `figures` is
+    {name: SVG}; the template picks. Beyond `PAGES` pages, the `DISPENSABLE` figures are left out.
 
     Raises `StudyError` where Typst refuses the input, such as a figure that is no SVG.
     """
@@ -61,7 +58,7 @@ def typeset(results: Mapping[str, Any], grid: pd.DataFrame, params: Params, figu
 
 
 def _compile(main: Path) -> tuple[bytes, int]:
-    """Compile a document that tells its number of pages; as PDF/UA, which screen readers can read."""
+    """Return the PDF/UA, which screen readers can read, and its number of pages."""
     compiler = typst.Compiler(main, root=main.parent, ignore_system_fonts=True)
     try:
         article = compiler.compile(format="pdf", pdf_standards="ua-1")

@@ -1,8 +1,7 @@
 """The report's interactive charts: functions take tables and return Vega-Lite specifications.
 
-A model has the colour that the study's figures give it. Text, axes and rules are drawn in `currentColor`, so that a
-chart follows the page into dark mode without being drawn again. Names from files are values of data, never part of an
-expression.
+Models have the colours of the figures. Text, axes and rules are drawn in `currentColor`, so that a chart follows the
+page into dark mode. Names from files are data, never part of an expression.
 """
 
 import json
@@ -18,15 +17,18 @@ from digitpairs import paper
 from digitpairs.analysis import factors
 from digitpairs.analysis.inference import summarise
 from digitpairs.analysis.selection import CONFIGURATION, RULES, cells
-from digitpairs.reporting.figures import COLOURS, UNIT
-from digitpairs.reporting.figures import colour as figure_colour
+from digitpairs.reporting import palette
+from digitpairs.reporting.palette import UNIT
 
 Spec = dict[str, Any]
 Row = Mapping[str, Any]
 
 INK = "currentColor"
 COLUMNS = alt.expr("width < 420 ? 2 : 3")  # of a legend, which otherwise leaves a phone's screen
-SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "triangle-right")
+SHAPES = (  # of the known models, then of others
+    *("circle", "square", "triangle-up", "diamond", "triangle-down", "cross"),
+    *("triangle-right", "triangle-left", "wedge", "arrow"),
+)
 TEXT: dict[str, Any] = {
     "labelColor": INK,
     "titleColor": INK,
@@ -62,13 +64,13 @@ PAPER = "the paper"
 
 
 def runtime() -> str:
-    """Return the JavaScript that draws the charts, of the Vega-Lite version that they are written in."""
+    """Return the JavaScript that draws the charts, for the Vega-Lite version of the specifications."""
     version = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
     return vl_convert.javascript_bundle(vl_version=version)  # type: ignore[call-arg]  # whose stub lacks a default
 
 
 def effects(rows: Sequence[Row]) -> Spec:
-    """Draw each method's change of the test error with its interval, beside the change that the paper reports.
+    """Draw each method's change of the test error with its interval, beside the published change.
 
     Rows have `method`, `source` (a protocol or the paper), `estimate`, `low`, `high` and `n`.
     """
@@ -92,7 +94,7 @@ def effects(rows: Sequence[Row]) -> Spec:
 
 
 def mean_errors(rows: Sequence[Row], models: Sequence[str]) -> Spec:
-    """Draw Figure 4: mean test errors, with the interval of the mean or the standard deviation, as one picks.
+    """Draw Figure 4: mean test errors, with a choice of whiskers: interval of the mean or standard deviation.
 
     Rows have `model`, `source`, `mean`, `std`, `low`, `high` and `n`. A model's bars are in the order of their sources,
     each paler than the one above it; the paper's are outlines.
@@ -133,7 +135,7 @@ def mean_errors(rows: Sequence[Row], models: Sequence[str]) -> Spec:
 
 
 def errors_by_round(final: Mapping[str, Mapping[str, pd.DataFrame]], models: Sequence[str]) -> Spec:
-    """Draw Figure 3: test error over rounds, for the protocol that one picks; dashed, the paper's means."""
+    """Draw Figure 3: test error over rounds, with a choice of protocol; dashed, the paper's means."""
     rows = [
         {"protocol": protocol, "model": model, "round": row.round, "error": row.test_error}
         for protocol, by_model in final.items()
@@ -194,7 +196,7 @@ def errors_by_round(final: Mapping[str, Mapping[str, pd.DataFrame]], models: Seq
 
 
 def learning_curve(curves: Mapping[str, pd.DataFrame], column: str, models: Sequence[str]) -> Spec:
-    """Draw a column of the learning curves: mean over the rounds that did not diverge, and the band of all of them."""
+    """Draw a column of the learning curves: mean and range over the rounds that did not diverge."""
     rows: list[dict[str, Any]] = []
     for model, table in curves.items():
         whole = table.groupby("round").filter(lambda one_round: bool(one_round["train_loss"].notna().all()))
@@ -226,7 +228,7 @@ def learning_curve(curves: Mapping[str, pd.DataFrame], column: str, models: Sequ
 
 
 def grid_heat_map(grid: pd.DataFrame, selection: Mapping[str, Any]) -> Spec:
-    """Draw the grid of the model and the metric that one picks, a panel for each number of epochs.
+    """Draw the grid with a choice of model and metric, a panel for each number of epochs.
 
     A cell's tooltip lists its rounds; letters (`FRAMES`) mark the chosen cells. As in the figures, a cell with a
     diverged round has no colour and says how many diverged.
@@ -312,7 +314,7 @@ def grid_heat_map(grid: pd.DataFrame, selection: Mapping[str, Any]) -> Spec:
 
 
 def confusions(mistakes: pd.DataFrame) -> Spec:
-    """Draw the error matrix of the model that one picks: the share of wrong answers for each two digits.
+    """Draw the error matrix with a choice of model: the share of wrong answers for each two digits.
 
     Rows have `model`, `first`, `second`, `pairs`, `wrong`, `answers` and `share`; the scale is the same for all models.
     """
@@ -355,9 +357,9 @@ def confusions(mistakes: pd.DataFrame) -> Spec:
 
 
 def two_factors(errors: Mapping[str, Mapping[str, Row]], models: Sequence[str]) -> Spec:
-    """Draw the four networks of the two-factor design in the protocol that one picks: parallel if the effects add up.
+    """Draw the four networks of the 2 x 2 design with a choice of protocol; parallel lines: no interaction.
 
-    `errors` is what statistics.json holds under that name.
+    `errors` is that part of statistics.json.
     """
     separate, separate_aux, shared, shared_aux = factors.FACTORS
     rows = [
@@ -401,7 +403,7 @@ def two_factors(errors: Mapping[str, Mapping[str, Row]], models: Sequence[str]) 
 
 
 def ablations(table: pd.DataFrame, models: Sequence[str]) -> Spec:
-    """Draw the mean test error of each model at each value of the parameter that one picks."""
+    """Draw the mean test error of each model at each value, with a choice of parameter."""
     rows = []
     for (parameter, value, model), rounds in table.groupby(["parameter", "value", "model"], sort=False):
         summary = summarise(rounds["test_error"])
@@ -448,7 +450,7 @@ def ablations(table: pd.DataFrame, models: Sequence[str]) -> Spec:
 def power_laws(table: pd.DataFrame, laws: Mapping[str, Any], models: Sequence[str]) -> Spec:
     """Draw test error against the number of training pairs, both logarithmic: rounds, means, intervals and laws.
 
-    `laws` is what statistics.json holds under `more_data`. What is zero has no place on the axis.
+    `laws` is `more_data` of statistics.json. Errors of zero are left out.
     """
     rounds = [
         row for row in table[["model", "n_train", "round", "test_error"]].to_dict("records") if row["test_error"] > 0
@@ -508,7 +510,7 @@ def power_laws(table: pd.DataFrame, laws: Mapping[str, Any], models: Sequence[st
 
 
 def optimism(rows: Sequence[Row], models: Sequence[str]) -> Spec:
-    """Draw by how much each rule's choice looks better than it is: rows have `model`, `rule` and an estimate."""
+    """Draw the optimism of each rule's choice; rows have `model`, `rule` and an estimate with its interval."""
     base = alt.Chart(_data(rows)).encode(
         alt.Y("model:N").sort(list(models)).title(None).scale(paddingInner=0.3),
         alt.YOffset("rule:N").sort(list(RULES)),
@@ -538,20 +540,20 @@ def _spec(chart: alt.LayerChart | alt.FacetChart, height: int) -> Spec:
 
 
 def _data(rows: Sequence[Mapping[Any, Any]]) -> alt.InlineData:
-    """Inline rows; six decimals are more than an error has, and NaN becomes null."""
+    """Inline rows with six decimals, more than an error has; NaN becomes null."""
     text = pd.DataFrame([dict(row) for row in rows]).to_json(orient="records", double_precision=6)
     return alt.InlineData(values=json.loads(text) or [{}])
 
 
 def _select(name: str, label: str, options: Mapping[str, str]) -> alt.Parameter:
-    """Return a parameter that a native select element sets, for the keyboard's sake; `options` is {value: label}."""
+    """Return a parameter set by a native select element, which the keyboard reaches; `options` is {value: label}."""
     values = list(options)
     binding = alt.binding_select(options=values, labels=list(options.values()), name=label)
     return alt.param(name=name, value=values[0], bind=binding)
 
 
 def _colour(models: Sequence[str], shown: Iterable[str] | None = None) -> alt.Color:
-    """Encode the model as its colour; the legend holds the models in `shown`, and without them there is none."""
+    """Encode the model as its colour; the legend lists the models in `shown`, None: no legend."""
     scale = alt.Color("model:N").scale(domain=list(models), range=_range(models)).title(None)
     if shown is None:
         return scale.legend(None)
@@ -559,15 +561,14 @@ def _colour(models: Sequence[str], shown: Iterable[str] | None = None) -> alt.Co
 
 
 def _shape(models: Sequence[str], shown: Iterable[str]) -> alt.Shape:
-    shapes = [SHAPES[place % len(SHAPES)] for place in range(len(models))]
+    shapes = list(palette.assign(models, SHAPES).values())
     shape = alt.Shape("model:N").scale(domain=list(models), range=shapes).title(None)
     return shape.legend(columns=COLUMNS, symbolOpacity=1, values=_in_order(models, shown))
 
 
 def _range(models: Sequence[str]) -> list[str]:
-    """Return the models' colours; black, the last of the palette, is whatever the page writes in."""
-    colours = [figure_colour(place) for place in range(len(models))]
-    return [INK if colour == COLOURS[-1] else colour for colour in colours]
+    """Return the models' colours, with the page's ink in place of black."""
+    return [INK if colour == palette.BLACK else colour for colour in palette.assign(models).values()]
 
 
 def _in_order(models: Sequence[str], shown: Iterable[str]) -> list[str]:

@@ -48,7 +48,7 @@ class Table:
 
 @dataclass
 class Picture:
-    """A figure, by name, with a caption and with what it shows in words."""
+    """A figure, by name, with a caption and an alternative text."""
 
     name: str
     caption: str
@@ -68,7 +68,7 @@ class Chart:
 
 @dataclass
 class Photos:
-    """Small images, on the page alone: PNG, caption and what it shows in words of each."""
+    """Small images, on the page alone: PNG, caption and alternative text of each."""
 
     items: Sequence[tuple[bytes, str, str]]
 
@@ -82,7 +82,7 @@ class Code:
 
 @dataclass
 class Fold:
-    """Blocks that the page shows on demand, under a summary, and Markdown leaves out."""
+    """Blocks that the page shows on demand, under a summary; absent from Markdown."""
 
     summary: str
     blocks: "Sequence[Block]"
@@ -100,7 +100,7 @@ Block = Heading | Paragraph | Bullets | Table | Picture | Chart | Photos | Code 
 
 
 def _inline(text: str, plain: Callable[[str], str], code: Callable[[str], str]) -> str:
-    """Apply `code` to what stands between backticks and `plain` to the rest."""
+    """Apply `code` to the text between backticks and `plain` to the rest."""
     return "".join((code if i % 2 else plain)(part) for i, part in enumerate(text.split("`")))
 
 
@@ -222,7 +222,7 @@ def _html_photo(item: tuple[bytes, str, str]) -> str:
 
 
 def _html_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Write a table; one with long cells becomes cards on a phone, and says its roles, which that CSS would undo."""
+    """Write a table; one with long cells becomes cards on a phone, with explicit roles, which that CSS would undo."""
     wraps = any(len(cell) > LONG for row in rows for cell in row)
 
     def role(name: str) -> str:

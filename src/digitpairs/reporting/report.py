@@ -1,6 +1,5 @@
-"""The report's content. Sentences that state a result are chosen by the result; no number stands in the text."""
+"""The report's content. Sentences follow from the results; no number is typed by hand."""
 
-import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,15 +9,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jinja2 import Template
-from matplotlib.image import imsave
+from jinja2 import Template, UndefinedError
 from numpy.typing import NDArray
 
 from digitpairs import paper
 from digitpairs.analysis import claims, factors
-from digitpairs.analysis.inference import LEVEL, Summary, Tables, summarise
+from digitpairs.analysis.inference import LEVEL, Summary, summarise
 from digitpairs.analysis.selection import CONFIGURATION, RULES, cell, cells
-from digitpairs.reporting import charts
+from digitpairs.errors import StudyError
+from digitpairs.reporting import charts, style
 from digitpairs.reporting.page import (
     Block,
     Bullets,
@@ -32,6 +31,7 @@ from digitpairs.reporting.page import (
     Section,
     Table,
 )
+from digitpairs.tables import Tables
 
 CAPTIONS = Path(__file__).with_name("captions.rst")  # as `snakemake --report` reads them, too
 SOURCES = {
@@ -55,7 +55,6 @@ NETWORKS = {
 METHODS = {"Sharing weights": ("baseline", "siamese"), "Adding auxiliary losses": ("siamese", "siamese_aux")}
 EFFECTS = {"sharing": "sharing weights", "auxiliary": "adding auxiliary losses", "interaction": "interaction"}
 MARKS = {claims.REPRODUCED: "✓", claims.NOT_REPRODUCED: "✗", claims.CANNOT_TELL: "?"}
-UNSIGNED: dict[str, Any] = {"Software": None}  # the same bytes from every version of matplotlib
 WORST = 6  # pairs shown of each model
 CONFUSED = 10  # digit pairs listed
 REPRODUCE = """\
@@ -68,11 +67,11 @@ P = 100 * LEVEL
 
 @dataclass(frozen=True)
 class Study:
-    """What the report is about.
+    """The study's results.
 
-    `final` is {protocol: {model: rounds}}, `curves` the same of learning curves; `selection` is what `selection.select`
-    returns, `statistics` and `claims` are what the files of these names hold; `mistakes` has a row for each model and
-    test pair, whose images `images` holds, shape (pairs, 2, height, width); `data` is params.yaml's section.
+    `final` is {protocol: {model: rounds}}, `curves` the same of learning curves. `selection`, `statistics` and `claims`
+    are the content of these JSON files. `mistakes` has a row for each model and test pair; `images` are those pairs,
+    shape (pairs, 2, height, width). `data` is a section of params.yaml.
     """
 
     final: Tables
@@ -94,14 +93,17 @@ class Study:
 
     @property
     def models(self) -> list[str]:
-        """All models, in the order that gives them their colours: the study's, then those of more data alone."""
+        """All models: those of the final rounds, then those trained on more data alone."""
         final = list(next(iter(self.final.values())))
         more = set() if self.more_data is None else set(self.more_data["model"])
         return [*final, *sorted(more - set(final))]
 
 
 def compose(study: Study, figures: Iterable[str], provenance: Sequence[Block] = ()) -> list[Block]:
-    """Compose the report; `figures` are the names of the figures that exist, `provenance` is how it was made."""
+    """Compose the report from the results, the names of the existing figures, and metadata of the build.
+
+    Raises `StudyError` for a figure without a caption.
+    """
     figures = list(figures)
     errors = {
         protocol: {model: summarise(rounds["test_error"]) for model, rounds in by_model.items()}
@@ -115,6 +117,7 @@ def compose(study: Study, figures: Iterable[str], provenance: Sequence[Block] = 
             "EE-559 report of Chrysanthou and Germini (2022) says that sharing weights and auxiliary losses make them "
             "better at it. This study rebuilds that report and sets its own numbers beside the published ones."
         ),
+        *(picture for name, picture in pictures.items() if name == "task"),
         Heading(2, "In one minute"),
         *_minute(study, errors),
         Heading(2, "Test errors"),
@@ -148,7 +151,7 @@ def compose(study: Study, figures: Iterable[str], provenance: Sequence[Block] = 
 
 
 def _minute(study: Study, errors: Mapping[str, Mapping[str, Summary]]) -> list[Block]:
-    """Say what helps, by how much, how sure that is, and what holds of the paper's statements."""
+    """Summarise the effects of both methods, with intervals, and the verdicts on the paper's claims."""
     methods = {method: pair for method, pair in METHODS.items() if set(pair) <= set(study.selection)}
     differences = {method: _differences(study, *pair) for method, pair in methods.items()}
     bullets = [_effect(method, *pair, differences[method], errors) for method, pair in methods.items()]
@@ -211,7 +214,7 @@ def _effect(
     differences: Mapping[str, Mapping[str, Any]],
     errors: Mapping[str, Mapping[str, Summary]],
 ) -> str:
-    """State what a method does to the test error, a clause for each protocol."""
+    """State a method's effect on the test error, a clause for each protocol."""
     clauses = []
     ways = []
     for protocol, row in differences.items():
@@ -231,7 +234,7 @@ def _effect(
 
 
 def _direction(row: Mapping[str, Any]) -> int:
-    """Return -1 or 1 for a change that is told to be negative or positive: by its interval and by its test."""
+    """Return the sign of a change that both interval and test show, else 0."""
     low, high, p = (_number(row[name]) for name in ("low", "high", "p_holm"))
     if p >= 1 - LEVEL:
         return 0
@@ -239,13 +242,13 @@ def _direction(row: Mapping[str, Any]) -> int:
 
 
 def _size(row: Mapping[str, Any]) -> dict[str, float]:
-    """Return a change and its interval without their sign, for a sentence that tells the direction in words."""
+    """Return the absolute values of a change and its interval, for a sentence with the direction in words."""
     low, high = sorted(abs(row[end]) for end in ("low", "high"))
     return {"estimate": abs(row["estimate"]), "low": low, "high": high}
 
 
 def _says(row: Mapping[str, Any], what: str, ends: str = "") -> str:
-    """Say in which direction a change goes, if that is told."""
+    """State the direction and size of a change, or that none is shown."""
     low, high = (_number(row[name]) for name in ("low", "high"))
     p = _p(row)
     rest = (f", p {p}" if p else "") + f", n = {row['n']} rounds"
@@ -285,10 +288,10 @@ def _between(row: Mapping[str, Any], form: str = ".4f") -> str:
 
 
 def _errors(study: Study, errors: Mapping[str, Mapping[str, Summary]], pictures: Mapping[str, Picture]) -> list[Block]:
-    """Tabulate the test errors beside the paper's, and say how they agree.
+    """Tabulate the test errors beside the paper's, and state their agreement.
 
-    The paper's rounds share one dataset, which is not ours, so the range to expect its mean in is that of a round on
-    new pairs.
+    The paper's rounds share one dataset, which is not ours, so its mean is compared with the prediction interval of a
+    round on new pairs.
     """
     rows: list[list[str]] = []
     bars: list[dict[str, Any]] = []
@@ -343,18 +346,21 @@ def _errors(study: Study, errors: Mapping[str, Mapping[str, Summary]], pictures:
 
 
 def _pictures(figures: Iterable[str], errors: Mapping[str, Mapping[str, Summary]]) -> dict[str, Picture]:
-    """Caption the figures that exist; the alternative text adds the numbers that one shows."""
+    """Return the figures with captions; the alternative text adds the numbers shown."""
     captions = Template(CAPTIONS.read_text(encoding="utf-8"))
     pictures = {}
     for name in figures:
-        text = captions.render(snakemake={"output": [f"figures/{name}.svg"]}).strip().replace("``", "`")
+        try:
+            text = captions.render(snakemake={"output": [f"figures/{name}.svg"]}).strip().replace("``", "`")
+        except UndefinedError as error:
+            raise StudyError(f"{CAPTIONS.name}: no caption for figures/{name}; every figure needs one") from error
         alt = " ".join(filter(None, [text.replace("`", ""), _numbers(name, errors)]))
         pictures[name] = Picture(name, text, alt)
     return pictures
 
 
 def _numbers(figure: str, errors: Mapping[str, Mapping[str, Summary]]) -> str:
-    """Put in words the numbers that Figure 3 or 4 shows."""
+    """Return the numbers of Figure 3 or 4 as text."""
     protocols = {"figure_3": ["fixed"], "figure_4": list(errors)}.get(figure, [])
     shown = [(p, model, summary) for p in protocols for model, summary in errors.get(p, {}).items()]
     return "; ".join(" ".join([f"{p}, {model}", f"{summary}"]) for p, model, summary in shown)
@@ -367,7 +373,7 @@ def _chart(
     pictures: Mapping[str, Picture],
     errors: Mapping[str, Mapping[str, Summary]],
 ) -> Chart:
-    """Put an interactive chart in place of Figure 3 or 4, which Markdown keeps."""
+    """Return the interactive chart for Figure 3 or 4, which Markdown shows as a picture."""
     n = ", ".join(f"{count}" for count in sorted({summary.n for by in errors.values() for summary in by.values()}))
     more = {
         "means": f" From the top of each group: {', '.join([*errors, charts.PAPER])} (outlines). Whiskers: as "
@@ -483,7 +489,7 @@ def _two_factors(study: Study, pictures: Mapping[str, Picture]) -> list[Block]:
 
 
 def _choice(study: Study, pictures: Mapping[str, Picture]) -> list[Block]:
-    """Tabulate what both rules and the paper choose, with the errors that we measured there."""
+    """Tabulate the choices of both rules and the paper, with the errors measured at each."""
     selection, table = study.selection, cells(study.grid)
     by = next(iter(selection.values()))["by"]
     rows = []
@@ -563,7 +569,7 @@ def _cells(table: pd.DataFrame, grid: pd.DataFrame) -> Table:
 
 
 def _optimism(study: Study) -> list[Block]:
-    """Hold what each rule promises against what it keeps on new pairs."""
+    """Compare each rule's grid error with its error on new pairs."""
     rows, points, sentences = [], [], []
     for model, entry in study.statistics["optimism"].items():
         for rule in RULES:
@@ -618,7 +624,7 @@ def _optimism(study: Study) -> list[Block]:
 
 
 def _advantage(change: Mapping[str, Any]) -> str:
-    """Say what the test rule's choice gains over the validation rule's, in the grid and on new pairs."""
+    """Compare the test rule's choice with the validation rule's, in the grid and on new pairs."""
     grid = f"in the grid, the test rule's choice differs in test error by {_estimate(change['apparent'])}"
     if "fresh" not in change:
         return f"{grid}; on new pairs it was not measured"
@@ -662,7 +668,7 @@ def _learning_curves(study: Study, pictures: Mapping[str, Picture]) -> list[Bloc
 
 
 def _mistakes(study: Study) -> list[Block]:
-    """Show which digits are confused, by which model, and the pairs that are most often answered wrongly."""
+    """Show each model's confused digits and the pairs with the most wrong answers."""
     mistakes = study.mistakes[study.mistakes["rounds"] > 0]
     if mistakes.empty:
         return [Paragraph("Not computed: no final round has an answer to show.")]
@@ -737,16 +743,14 @@ def _worst(study: Study, mistakes: pd.DataFrame) -> list[tuple[bytes, str, str]]
     for pair, first, second, wrong, rounds in ranked.head(WORST)[
         ["pair", "first", "second", "wrong", "rounds"]
     ].to_numpy():
-        buffer = io.BytesIO()
-        image = np.hstack(list(study.images[int(pair)]))
-        imsave(buffer, image, vmin=0, vmax=study.images.max(), cmap="gray", format="png", metadata=UNSIGNED)
+        image = style.grey_png(np.hstack(list(study.images[int(pair)])), study.images.max())
         caption = f"{first} and {second}: wrong in {wrong} of {rounds} rounds"
-        items.append((buffer.getvalue(), caption, f"Handwritten {first} beside handwritten {second}, test pair {pair}"))
+        items.append((image, caption, f"Handwritten {first} beside handwritten {second}, test pair {pair}"))
     return items
 
 
 def _ablations(study: Study, pictures: Mapping[str, Picture]) -> list[Block]:
-    """Show what other values of the training parameters do."""
+    """Show the effects of other values of the training parameters."""
     effects = study.statistics["ablations"]
     if study.ablations is None or study.ablations.empty or not effects:
         return [Paragraph("Not computed: params.yaml leaves the ablations out.")]
@@ -881,7 +885,7 @@ def _method(study: Study) -> list[Block]:
 
 
 def _commands(figures: Sequence[str]) -> list[Block]:
-    """Name the command that rebuilds each figure."""
+    """List the command that rebuilds each figure."""
     rows = [[f"`{name}`", f"`snakemake --cores 1 --force reports/figures/{name}.svg`"] for name in figures]
     rows.append(["The charts of this page", "`snakemake --cores 1 --force reports/report.html`"])
     return [Fold("The command that rebuilds each figure", [Table(["Figure", "Command"], rows)])]

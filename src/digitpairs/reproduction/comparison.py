@@ -1,4 +1,4 @@
-"""Is a study that was built anew the same study? File by file, and in what it concludes."""
+"""Comparison of a rebuilt study with the committed one: file by file, and in its conclusions."""
 
 import io
 import json
@@ -60,7 +60,7 @@ def compare(path: str, committed: bytes | None, new: bytes | None) -> Comparison
 
 
 def without_provenance(path: str, content: bytes) -> bytes:
-    """Return a file's content, without what the report says of the run that made it: revision, machine and time.
+    """Return a file's content without the report's build metadata: revision, machine and time.
 
     Raises `ValueError` for a report that does not say it exactly once.
     """
@@ -115,7 +115,7 @@ def _unlike(committed: Mapping[str, Any], new: Mapping[str, Any]) -> str:
 
 
 def _distance(committed: Mapping[str, NDArray[Any]], new: Mapping[str, NDArray[Any]]) -> tuple[float, float, bool]:
-    """Return the largest absolute and relative difference, and whether all numbers are close; shapes are the same."""
+    """Return the largest absolute and relative difference, and True if all numbers are close; shapes are the same."""
     absolute, relative, close = 0.0, 0.0, True
     for name, values in committed.items():
         first, second = values.astype(np.float64), new[name].astype(np.float64)
@@ -181,7 +181,7 @@ def _describe(one: Comparison) -> str:
 
 
 def conclusions(committed: Mapping[str, bytes], new: Mapping[str, bytes]) -> list[str]:
-    """Say what differs between what two studies conclude, given their files by path.
+    """Return the differences between two studies' conclusions, given their files by path.
 
     Only verdicts on claims and chosen configurations count: a number that moved within its interval changes neither.
     Raises `StudyError` where a study has no conclusions.

@@ -23,7 +23,7 @@ STREAMS = {"grid": 0, "final": 1}  # final rounds differ from those by which the
 
 
 class Configuration(NamedTuple):
-    """What a round's course depends on, besides the data and its length."""
+    """Model and hyperparameters: all that a round depends on besides its data and the number of epochs."""
 
     model: str
     options: dict[str, Any]  # of the model's Net
@@ -35,7 +35,7 @@ class Configuration(NamedTuple):
 
 
 class Dataset:
-    """Pairs unrolled for one model, of one dataset for all networks or of one for each."""
+    """Pairs unrolled for one model: one dataset for all networks, or one for each."""
 
     def __init__(self, datasets: Sequence[Pairs], branches: int, device: str = "cpu"):
         self.pairs = len(datasets[0].targets)
@@ -96,7 +96,7 @@ class Adam:
 
 
 class Run:
-    """The networks of some rounds, their optimizer and how far they came."""
+    """The networks of some rounds, their optimizer, and the epochs done."""
 
     def __init__(self, configuration: Configuration, rounds: Sequence[int], device: str = "cpu"):
         self.configuration, self.rounds, self.epoch = configuration, rounds, 0
@@ -164,7 +164,7 @@ def choose_device(name: str) -> str:
 
 
 def keep_freed_memory() -> None:
-    """Tell glibc to keep freed memory instead of giving it back to the system, which costs a page fault a page."""
+    """Let glibc keep freed memory: what is returned to the system costs a page fault for each page later."""
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):  # not on other C libraries
         libc.mallopt(ctypes.c_int(-1), ctypes.c_int(1 << 30))  # M_TRIM_THRESHOLD

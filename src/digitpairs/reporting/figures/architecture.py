@@ -1,6 +1,6 @@
-"""The architectures (Figures 1 and 2), drawn from the models themselves: what a forward pass does is what is drawn."""
+"""The architecture of a model (Figures 1 and 2), drawn from the layers that a forward pass runs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,8 +11,11 @@ from matplotlib.patches import Polygon
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from digitpairs import models
 from digitpairs.networks.layers import PairNet
+from digitpairs.reporting.style import new_figure
 
+READS = ()
 BRANCH_DISTANCE = 2.1
 TIMES = "\N{MULTIPLICATION SIGN}"
 FUNCTIONS_AFTER = {"batch_norm": "BatchNorm", "relu": "ReLU"}
@@ -30,14 +33,14 @@ class Layer:
 
 
 class _Recorder(TorchFunctionMode):
-    """Write down the layers that run inside the context."""
+    """Record the layers that run inside the context."""
 
     def __init__(self, image: Tensor):
         super().__init__()
         self.layers = [Layer("input", tuple(image.shape[1:]), branches=1)]
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Run a function of torch and write it down if it is a layer."""
+        """Run a function of torch and record it if it is a layer."""
         result = function(*args, **(kwargs or {}))
         name = getattr(function, "__name__", "")
         if name in ("conv2d", "linear"):
@@ -57,7 +60,7 @@ class _Recorder(TorchFunctionMode):
         self.layers.append(Layer(name, tuple(result.shape[1:]), len(result), parameters))
 
     def _reshaped(self, tensor: Tensor) -> None:
-        """Write down what happened between the last layer's output and the next one's input."""
+        """Record a reshape between the last layer's output and the next one's input."""
         before, shape = self.layers[-1], tuple(tensor.shape[1:])
         if before.name == "input":
             self.layers = [Layer("input", shape, len(tensor))]
@@ -65,6 +68,11 @@ class _Recorder(TorchFunctionMode):
             self._add("concatenate", tensor)
         elif shape != before.shape:
             self._add("flatten", tensor)
+
+
+def draw(*, model: str, options: Mapping[str, Any]) -> Figure:
+    """Draw a model; `options` are the arguments of its `Net`."""
+    return diagram(trace(models.load(model)(**options)), model)
 
 
 def trace(net: PairNet, shape: tuple[int, int, int] = (2, 14, 14)) -> list[Layer]:
@@ -76,7 +84,7 @@ def trace(net: PairNet, shape: tuple[int, int, int] = (2, 14, 14)) -> list[Layer
     return recorder.layers
 
 
-def draw(layers: Sequence[Layer], title: str) -> Figure:
+def diagram(layers: Sequence[Layer], title: str) -> Figure:
     """Draw layers from left to right, a line for each branch: (C, H, W) as a box, (features,) as a bar.
 
     Sides of boxes are in proportion to pixels; depths and bars to the square root of channels and features.
@@ -84,7 +92,7 @@ def draw(layers: Sequence[Layer], title: str) -> Figure:
     branches = layers[0].branches
     half = BRANCH_DISTANCE * (branches - 1) / 2
     bottom, top = min(-half - 0.55, -1.3), half + 0.75
-    figure = Figure(figsize=(0.95 * len(layers), 0.95 * (top - bottom) + 0.4), layout="constrained")
+    figure = new_figure(0.95 * len(layers), 0.95 * (top - bottom) + 0.4)
     axes = figure.subplots()
     axes.set(xlim=(-0.5, len(layers) - 0.5), ylim=(bottom, top), aspect="equal")
     axes.set_axis_off()
@@ -110,7 +118,7 @@ def draw(layers: Sequence[Layer], title: str) -> Figure:
 
 
 def _shape(axes: Axes, x: float, y: float, layer: Layer, layers: Sequence[Layer]) -> tuple[float, float, float]:
-    """Draw a layer's output around (x, y) and return where its left, right and top are."""
+    """Draw a layer's output around (x, y) and return its left, right and top."""
     similar = [other.shape for other in layers if len(other.shape) == len(layer.shape)]
     share = (layer.shape[0] / max(shape[0] for shape in similar)) ** 0.5
     if len(layer.shape) == 1:

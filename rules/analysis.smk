@@ -1,0 +1,79 @@
+# Analysis of the rounds: intervals and tests, the paper's claims, headline numbers, mistakes.
+
+ABLATIONS = ["results/ablations.csv"] if study.ablations else []
+MORE_DATA = ["results/more_data.csv"] if plan.shows_more_data else []
+# By name: an ablation's reference value, and what the networks whose parameters are counted are made with.
+TRAIN = arguments(train=study.train.model_dump_json(exclude={"device"}))
+
+
+rule statistics:
+    input:
+        final=TABLES["final"],
+        grid=TABLES["grid"],
+        selection=TABLES["selection"],
+        ablations=ABLATIONS,
+        more_data=MORE_DATA,
+    output:
+        listed(TABLES["statistics"], "Tables", table="intervals and tests"),
+    log:
+        "logs/statistics.log",
+    localrule: True
+    params:
+        arguments=TRAIN,
+        code=code("compute_statistics.py"),
+    shell:
+        step(
+            "compute_statistics.py --final {input.final:q} --grid {input.grid:q} --selection {input.selection:q}"
+            " --ablations {input.ablations:q} --more-data {input.more_data:q} {params.arguments} --output {output:q}"
+        )
+
+
+rule claims:
+    input:
+        final=TABLES["final"],
+        curves=TABLES["curves"],
+        grid=TABLES["grid"],
+        selection=TABLES["selection"],
+        ablations=ABLATIONS,
+    output:
+        listed("results/claims.json", "Tables", table="the paper's statements"),
+    log:
+        "logs/claims.log",
+    localrule: True
+    params:
+        arguments=TRAIN,
+        code=code("judge_claims.py", *MODEL_FILES),
+    shell:
+        step(
+            "judge_claims.py --final {input.final:q} --curves {input.curves:q} --grid {input.grid:q}"
+            " --selection {input.selection:q} --ablations {input.ablations:q} {params.arguments} --output {output:q}"
+        )
+
+
+rule mistakes:
+    input:
+        weights=plan.final("rounds.safetensors", ["fixed"]),
+        pairs=plan.datasets[0],
+    output:
+        listed("results/mistakes.csv", "Tables", table="mistakes"),
+    log:
+        "logs/mistakes.log",
+    localrule: True
+    params:
+        code=code("find_mistakes.py", *MODEL_FILES),
+    shell:
+        step("find_mistakes.py {input.weights:q} --pairs {input.pairs:q} --output {output:q}")
+
+
+rule metrics:
+    input:
+        TABLES["final"],
+    output:
+        listed("reports/metrics.json", "Tables", table="headline numbers"),
+    log:
+        "logs/metrics.log",
+    localrule: True
+    params:
+        code=code("collect_metrics.py"),
+    shell:
+        step("collect_metrics.py --final {input:q} --output {output:q}")

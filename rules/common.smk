@@ -1,0 +1,112 @@
+# Shared by all rules: params.yaml and the plan of the study, exact reruns, the environment of the steps.
+import functools
+import json
+import os
+import shlex
+import sys
+from pathlib import Path
+
+ROOT = Path(workflow.basedir)
+sys.path.insert(0, str(ROOT / "src"))
+
+from snakemake.logging import logger
+
+import exactrun
+from digitpairs import folders, models
+from digitpairs.cells import CELL
+from digitpairs.errors import StudyError
+from digitpairs.networks import kernels
+from digitpairs.params import load_params
+from digitpairs.plan import (
+    ABLATION,
+    BY_TEST,
+    CELL_ROUNDS,
+    DATASET,
+    FINAL,
+    FINAL_FILES,
+    LARGER_CELL,
+    MORE_PAIRS,
+    PROTOCOLS,
+    TABLES,
+    Plan,
+    arguments,
+    identity,
+    megabytes,
+    minutes,
+)
+
+exactrun.install(unversioned="results/final/resampled.*/rounds.safetensors")  # as .dvcignore says
+
+if config:
+    sys.exit(f"error: --config and --configfile change nothing here ({', '.join(config)}): edit params.yaml")
+try:
+    study = load_params("params.yaml")
+    # A cell is computed once per machine: an exported SNAKEMAKE_OUTPUT_CACHE may name a folder that a team shares.
+    cache = folders.cell_cache(os.getenv("SNAKEMAKE_OUTPUT_CACHE"), instead=Path(".snakemake/cells"))
+except StudyError as error:
+    sys.exit(f"error: {error}")  # a WorkflowError would add where it was raised
+
+# Each step runs the code beside this Snakefile with the Python that runs Snakemake, on one thread. Where things lie is
+# told by the environment: Snakemake records commands, and records are shared.
+STEPS = os.getenv("DIGITPAIRS_STEPS", Path(sys.executable).parent)  # tests may have a `python` that starts faster
+MNIST = Path((study.more_data and study.more_data.folder) or folders.MNIST)
+os.environ.update(
+    PATH=f"{STEPS}{os.pathsep}{os.getenv('PATH')}",
+    PYTHONPATH=str(ROOT / "src"),
+    SCRIPTS=str(ROOT / "scripts"),
+    SNAKEMAKE_OUTPUT_CACHE=str(cache),
+    STATES=str(cache / "states"),  # of training, to continue from
+    MNIST=str(MNIST),
+)
+kernels.set_environment()  # exported variables change no number: docs/reproducibility.md
+
+plan = Plan(
+    study,
+    has_mnist=len(list(MNIST.glob("*-idx[13]-ubyte*"))) >= 4,
+    has_more_data=Path("results/more_data.csv").exists(),
+)
+if workflow.is_main_process:
+    if not kernels.can_share():
+        logger.warning("this processor is no x86-64 with AVX2 and FMA: numbers may differ from those of other machines")
+    if study.more_data and not plan.trains_more_data:
+        kept = "its table stays as it is" if plan.shows_more_data else "not computed"
+        logger.warning(f"more_data: {kept}: the full MNIST is not in {MNIST} (`make mnist` fetches it)")
+    if leftovers := plan.leftovers(Path()):
+        logger.warning(f"files of models that params.yaml does not name; to remove them: rm -r {shlex.join(leftovers)}")
+
+
+def step(command):
+    """Return the shell command that runs one of `scripts`, with its output in the rule's log."""
+    return f'python "$SCRIPTS"/{command} > {{log:q}} 2>&1'
+
+
+@functools.cache
+def code(script, *others):
+    """Digest the code that a step runs, so that an edit reruns it whatever the files' times say."""
+    return exactrun.code(f"scripts/{script}", *others, root=ROOT)
+
+
+def source(path):
+    """Return a project file's path as `code` takes it."""
+    return path.relative_to(ROOT)
+
+
+CAPTIONS = "../src/digitpairs/reporting/captions.rst"
+MODEL_FILES = [source(models.path(model)) for model in plan.models]
+
+
+def listed(result, category, **labels):
+    """Mark a result for `snakemake --report`."""
+    return report(result, caption=CAPTIONS, category=category, labels=labels)
+
+
+wildcard_constraints:
+    model="[a-z0-9_]+",
+    seed="[0-9]+",
+    batch_size="[0-9]+",
+    epochs="[0-9]+",
+    protocol="|".join([*PROTOCOLS, BY_TEST]),
+    parameter="[a-z_]+",
+    value="[a-z0-9.+-]+",
+    n_train="[0-9]+",
+    figure="|".join(plan.figures),

@@ -1,0 +1,16 @@
+# Pairs of digits, drawn from the source that params.yaml names.
+
+
+rule pairs:
+    input:
+        sorted(Path(study.data.folder).glob("*-ubyte*")) if study.data.folder else [],
+    output:
+        update(DATASET),  # kept if a mistake in `data` is noticed only now
+    log:
+        "logs/pairs/seed~{seed}.log",
+    localrule: True
+    params:
+        arguments=lambda wildcards: arguments(**study.data.model_dump(), seed=wildcards.seed),
+        code=code("make_pairs.py"),
+    shell:
+        step("make_pairs.py {params.arguments} --output {output:q}")

@@ -1,0 +1,54 @@
+# Final rounds of the chosen configurations: `fixed` shares one dataset, as the paper's do, `resampled` draws new pairs for
+# each round. Where the paper's rule, by test error, chooses another configuration, `resampled_by_test` has its rounds.
+
+
+rule final:
+    input:
+        pairs=final_pairs,
+    output:
+        multiext(FINAL, *FINAL_FILES),
+    log:
+        "logs/final/{protocol}/{model}.log",
+    cache: "omit-software"
+    priority: longest_first
+    resources:
+        mem_mb=lambda _, attempt: attempt * megabytes(plan.n_pairs * study.final.rounds),
+        runtime=lambda wildcards, attempt: (
+            attempt * minutes(**plan.longest(wildcards.model), rounds=study.final.rounds)
+        ),
+    params:
+        arguments=final_training,
+        run=lambda wildcards: identity(final_training(wildcards), training_code(wildcards)),
+        code=training_code,
+    shell:
+        train("final")
+
+
+rule final_rounds:
+    input:
+        lambda _: [path for path, _ in final_tables()],
+    output:
+        listed(TABLES["final"], "Tables", table="final rounds"),
+    log:
+        "logs/final.log",
+    localrule: True
+    params:
+        arguments=lambda _: arguments(tables=json.dumps(final_tables())),
+        code=code("collect_rounds.py"),
+    shell:
+        step("collect_rounds.py {params.arguments} --output {output:q}")
+
+
+rule learning_curves:
+    input:
+        [path for path, _ in plan.curves()],
+    output:
+        listed(TABLES["curves"], "Tables", table="learning curves"),
+    log:
+        "logs/curves.log",
+    localrule: True
+    params:
+        arguments=arguments(tables=json.dumps(plan.curves())),
+        code=code("collect_rounds.py"),
+    shell:
+        step("collect_rounds.py {params.arguments} --output {output:q}")

@@ -1,0 +1,22 @@
+# Progress on the console in place of Snakemake's account of each job, which stays in its log file. DIGITPAIRS_CONSOLE=full
+# shows that account, too.
+
+if os.getenv("DIGITPAIRS_CONSOLE") != "full":
+    from digitpairs.progress import Progress, shorten
+
+    shorten(logger)
+
+    def show_progress():
+        """Say why steps run, then show how far they are."""
+        workflow.dag.print_reasons()
+        workflow.globals["progress"] = Progress(workflow.dag.needrun_jobs())
+        workflow.globals["progress"].start(logger)
+
+    onstart:
+        show_progress()
+
+    onsuccess:
+        progress.stop()
+
+    onerror:
+        progress.stop()

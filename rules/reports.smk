@@ -1,0 +1,74 @@
+# Figures, the page, the article.
+
+FIGURES = expand("reports/figures/{figure}.svg", figure=plan.figures)
+
+
+rule figure:
+    input:
+        lambda wildcards: list(plan.figure_input(wildcards.figure).values()),
+    output:
+        listed("reports/figures/{figure}.svg", "Figures", figure="{figure}"),
+        "reports/figures/{figure}.png",
+    log:
+        "logs/figures/{figure}.log",
+    localrule: True
+    params:
+        arguments=lambda wildcards: plan.figure_arguments(wildcards.figure),
+        code=lambda wildcards: code("plot.py", *map(source, plan.figures[wildcards.figure].code)),
+    shell:
+        step("plot.py {params.arguments} --output {output:q}")
+
+
+rule report:
+    input:
+        final=TABLES["final"],
+        curves=TABLES["curves"],
+        grid=TABLES["grid"],
+        selection=TABLES["selection"],
+        statistics=TABLES["statistics"],
+        claims="results/claims.json",
+        mistakes="results/mistakes.csv",
+        pairs=plan.datasets[0],
+        ablations=ABLATIONS,
+        more_data=MORE_DATA,
+        figures=FIGURES,
+    output:
+        markdown="reports/README.md",
+        html=listed("reports/report.html", "Reports", report="interactive page"),
+    log:
+        "logs/report.log",
+    localrule: True
+    params:
+        arguments=arguments(data=json.dumps(study.data.model_dump())),
+        code=code("write_report.py", "src/digitpairs/reporting/captions.rst"),
+    shell:
+        step(
+            "write_report.py --final {input.final:q} --curves {input.curves:q} --grid {input.grid:q}"
+            " --selection {input.selection:q} --statistics {input.statistics:q} --claims {input.claims:q}"
+            " --mistakes {input.mistakes:q} --pairs {input.pairs:q} --ablations {input.ablations:q}"
+            " --more-data {input.more_data:q} --figures {input.figures:q} --records .snakemake/metadata"
+            " {params.arguments} --markdown {output.markdown:q} --html {output.html:q}"
+        )
+
+
+rule article:
+    input:
+        statistics=TABLES["statistics"],
+        claims="results/claims.json",
+        selection=TABLES["selection"],
+        grid=TABLES["grid"],
+        figures=FIGURES,
+    output:
+        listed("reports/report.pdf", "Reports", report="article"),
+    log:
+        "logs/article.log",
+    localrule: True
+    params:
+        arguments=arguments(params=json.dumps(study.model_dump(), sort_keys=True)),
+        code=code("typeset_article.py", "src/digitpairs/reporting/article.typ"),
+    shell:
+        step(
+            "typeset_article.py --statistics {input.statistics:q} --claims {input.claims:q}"
+            " --selection {input.selection:q} --grid {input.grid:q} {params.arguments}"
+            " --figures {input.figures:q} --output {output:q}"
+        )

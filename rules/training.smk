@@ -1,0 +1,88 @@
+# Training: the command that all training rules share, and their arguments, code and input by wildcards.
+
+
+def training_code(wildcards):
+    """Digest the code that trains a model, without the other models' modules."""
+    return code("train.py", source(models.path(wildcards.model)))
+
+
+def train(stream):
+    """Return the command of a rule that trains all rounds of a configuration."""
+    return step(
+        f"train.py --stream {stream} {{params.arguments}} --pairs {{input.pairs:q}}"
+        ' --states "$STATES"/{params.run} --output {output:q}'
+    )
+
+
+def after_selection():
+    """Return selection.json's content once the configurations are chosen; whoever asks before waits for it."""
+    return json.loads(Path(checkpoints.select.get().output[0]).read_text(encoding="utf-8"))
+
+
+def chosen(model, by="chosen"):
+    """Return a model's chosen configuration."""
+    choice = after_selection()[model][by]
+    return {key: choice[key] for key in ("batch_size", "epochs", "learning_rate")}
+
+
+def cell_training(wildcards):
+    """Return the arguments of the training run that a cell is a stage of."""
+    configuration = {key: wildcards[key] for key in ("batch_size", "learning_rate")}
+    return plan.training(wildcards.model, configuration, study.grid.rounds)
+
+
+def final_training(wildcards):
+    """Return the arguments of a protocol's final rounds."""
+    by = "test" if wildcards.protocol == BY_TEST else "chosen"
+    return plan.training(wildcards.model, chosen(wildcards.model, by), study.final.rounds)
+
+
+def final_pairs(wildcards):
+    """Return the dataset that all rounds share, or one for each round that nothing else has used."""
+    after_selection()
+    return plan.datasets[:1] if wildcards.protocol == "fixed" else plan.datasets[1:]
+
+
+def final_tables():
+    """Return all tables of final rounds with their keys."""
+    return plan.final_tables(by_test=[model for model in plan.models if chosen(model, "test") != chosen(model)])
+
+
+def longest_first(wildcards):
+    """Start the models whose grid trains longest first: a long job at the end keeps the other cores waiting."""
+    return minutes(**plan.longest(wildcards.model), rounds=study.final.rounds)
+
+
+def ablation_training(wildcards):
+    """Return the arguments of final rounds with one value of `train` changed."""
+    value = wildcards.value if wildcards.parameter == "batch_norm" else float(wildcards.value)
+    changed = {wildcards.parameter: value}
+    return plan.training(wildcards.model, chosen(wildcards.model), study.ablations.rounds, changed)
+
+
+def ablation_pairs(_):
+    """Return the datasets of the final rounds that an ablation's rounds are compared with."""
+    after_selection()
+    return plan.datasets[1 : 1 + study.ablations.rounds]
+
+
+def larger_configuration(wildcards, choose):
+    """Return the configuration of a run on more pairs: a chosen one of the grid, or a bound for it, with own epochs."""
+    more, n_train = study.more_data, int(wildcards.n_train)
+    return choose(more.configurations[wildcards.model]) | {"epochs": more.epochs[n_train]}
+
+
+def larger_n_pairs(wildcards):
+    """Count the pairs of a larger dataset, all splits together."""
+    return int(wildcards.n_train) + study.more_data.n_validation + study.more_data.n_test
+
+
+def larger_training(wildcards):
+    """Return the arguments of a training run on more pairs."""
+    return plan.training(wildcards.model, larger_configuration(wildcards, chosen), study.more_data.rounds)
+
+
+def larger_pairs(_):
+    """Return the dataset with `n_train` pairs."""
+    after_selection()
+    return MORE_PAIRS

@@ -1,0 +1,240 @@
+"""The plan of the study: its files, the command-line arguments that make them, and limits of time and memory.
+
+Plain functions of params.yaml, without Snakemake, torch or files: the rules name them. A step that waits for the
+selection takes the chosen configuration as an argument.
+"""
+
+import hashlib
+import json
+import math
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from digitpairs import models
+from digitpairs.cells import CELL, cells
+from digitpairs.literals import words
+
+if TYPE_CHECKING:
+    from digitpairs.params import Params
+
+PROTOCOLS = ("fixed", "resampled")
+BY_TEST = "resampled_by_test"  # the configurations that the paper's rule chooses, where the study chose others
+
+DATASET = "data/pairs/seed~{seed}.npz"
+CELL_ROUNDS = f"results/grid/{CELL}/rounds.csv"
+FINAL = "results/final/{protocol}/{model}/"
+FINAL_FILES = ("rounds.csv", "curves.csv", "rounds.safetensors")
+ABLATION = "results/ablations/{parameter}~{value}/{model}/rounds.csv"
+MORE_PAIRS = "data/more_pairs/n_train~{n_train}.npz"
+LARGER_CELL = "results/more_data/{model}/n_train~{n_train}/rounds.csv"
+
+TABLES = {  # the options of the scripts that read them
+    "final": "results/final.csv",
+    "curves": "results/curves.csv",
+    "grid": "results/grid.csv",
+    "selection": "results/selection.json",
+    "statistics": "results/statistics.json",
+}
+FACTORS = {"siamese", "siamese_aux", "twobranch", "twobranch_aux"}
+ARCHITECTURES = {"figure_1": "baseline", "figure_2": "siamese"}  # the paper's Figures 1 and 2
+FIGURE_MODULES = Path(__file__).parent / "reporting" / "figures"
+
+Table = tuple[str, dict[str, Any]]  # a table's path, and {column: value} that tells it apart in a larger one
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure: the module of `reporting/figures` that draws it, and the arguments that it is drawn with."""
+
+    module: str
+    values: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def path(self) -> Path:
+        """The module's file."""
+        return FIGURE_MODULES / f"{self.module}.py"
+
+    @property
+    def code(self) -> list[Path]:
+        """The files of its own code: its module, and that of the model that it shows."""
+        return [self.path, *([models.path(self.values["model"])] if "options" in self.values else [])]
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The tables that it shows, by their options: `READS` in its module."""
+        return words(self.path, "READS")
+
+
+class Plan:
+    """The plan for the params `study`; the part `more_data` is computed where `has_mnist`, else its table is kept."""
+
+    def __init__(self, study: "Params", *, has_mnist: bool = False, has_more_data: bool = False):
+        self.study = study
+        self.trains_more_data = bool(study.more_data) and has_mnist
+        self.shows_more_data = bool(study.more_data) and (has_mnist or has_more_data)
+
+    @cached_property
+    def grid(self) -> dict[str, dict[str, Any]]:
+        """The grid search: {model: {hyperparameter: values}}."""
+        return {model: values.model_dump() for model, values in self.study.grid.models.items()}
+
+    @property
+    def models(self) -> list[str]:
+        """The models of the grid, by name."""
+        return list(self.grid)
+
+    @property
+    def n_pairs(self) -> int:
+        """The pairs of one dataset, all splits together."""
+        data = self.study.data
+        return data.n_train + data.n_validation + data.n_test
+
+    @cached_property
+    def datasets(self) -> list[str]:
+        """The datasets: the first for the grid and all fixed rounds, then one for each round on new pairs."""
+        return [DATASET.format(seed=self.study.seed + i) for i in range(1 + self.study.final.rounds)]
+
+    @cached_property
+    def cells(self) -> list[str]:
+        """The tables of the grid's cells."""
+        return [CELL_ROUNDS.format_map(cell) for cell in cells(self.grid)]
+
+    def final(self, file: str, protocols: Iterable[str] = PROTOCOLS) -> list[str]:
+        """Return one file of the final rounds of each protocol and model."""
+        return [path for path, _ in self._final(file, [(p, model) for p in protocols for model in self.models])]
+
+    def final_tables(self, by_test: Iterable[str]) -> list[Table]:
+        """Return all tables of final rounds; `by_test` names the models for which the paper's rule chose otherwise."""
+        runs = [(protocol, model) for protocol in PROTOCOLS for model in self.models]
+        return self._final("rounds.csv", [*runs, *((BY_TEST, model) for model in by_test)])
+
+    def curves(self) -> list[Table]:
+        """Return the tables of the learning curves."""
+        return self._final("curves.csv", [("fixed", model) for model in self.models])
+
+    def _final(self, file: str, runs: Iterable[tuple[str, str]]) -> list[Table]:
+        keys = [{"protocol": protocol, "model": model} for protocol, model in runs]
+        return [(FINAL.format_map(key) + file, key) for key in keys]
+
+    @cached_property
+    def ablations(self) -> list[Table]:
+        """The tables of the ablations; of the study's own value, that is the table of the final rounds."""
+        section = self.study.ablations
+        if not section:
+            return []
+        tables: list[Table] = []
+        for parameter in ("batch_norm", "weight_decay", "auxiliary_weight"):
+            own = getattr(self.study.train, parameter)
+            for value in sorted({own, *getattr(section, parameter)}):
+                for model in section.models:
+                    if parameter in ("weight_decay", *models.options(model)):
+                        key = {"parameter": parameter, "value": value, "model": model}
+                        final = FINAL.format(protocol="resampled", model=model) + "rounds.csv"
+                        tables.append((final if value == own else ABLATION.format_map(key), key))
+        return tables
+
+    @cached_property
+    def more_data(self) -> list[Table]:
+        """The tables of the rounds on more training pairs."""
+        more = self.study.more_data
+        if not more:
+            return []
+        tables: list[Table] = []
+        for model in more.configurations:
+            for n_train, epochs in sorted(more.epochs.items()):
+                key = {"model": model, "n_train": n_train}
+                tables.append((LARGER_CELL.format_map(key), key | {"epochs": epochs}))
+        return tables
+
+    def leftovers(self, root: Path) -> list[str]:
+        """Return folders and figures below `root` that belong to models which the study no longer has."""
+        known = {*self.models, *(self.study.more_data.configurations if self.study.more_data else ())}
+        patterns = ("results/grid/*", "results/final/*/*", "results/ablations/*/*", "results/more_data/*")
+        folders = [path for pattern in patterns for path in root.glob(pattern) if path.name not in known]
+        figures = [path for path in root.glob("reports/figures/grid_*.*") if path.stem not in self.figures]
+        return sorted(path.relative_to(root).as_posix() for path in (*folders, *figures))
+
+    @cached_property
+    def figures(self) -> dict[str, Figure]:
+        """The figures by name."""
+        architectures = {
+            name: Figure("architecture", {"model": model, "options": self.options(model)})
+            for name, model in ARCHITECTURES.items()
+        }
+        grids = {f"grid_{model}": Figure("grid", {"model": model}) for model in self.models}
+        beyond = {
+            "two_factors": set(self.models) >= FACTORS,
+            "ablations": self.ablations,
+            "more_data": self.shows_more_data,
+        }
+        names = ["task", "figure_3", "figure_4", "learning_curves", *(name for name, shown in beyond.items() if shown)]
+        return architectures | {name: Figure(name) for name in names} | grids
+
+    def figure_input(self, name: str) -> dict[str, str]:
+        """Return a figure's input: {option: path}."""
+        paths = TABLES | {"pairs": self.datasets[0]}
+        return {option: paths[option] for option in self.figures[name].reads}
+
+    def figure_arguments(self, name: str) -> str:
+        """Return a figure's command-line arguments."""
+        figure = self.figures[name]
+        return arguments(figure=figure.module, **figure.values, **self.figure_input(name))
+
+    def options(self, model: str, **changed: Any) -> str:
+        """Return the values of `train` that a model uses, as JSON, so that no other value reruns it."""
+        train = self.study.train.model_dump() | changed
+        return json.dumps({key: train[key] for key in models.options(model)})
+
+    def training(
+        self, model: str, configuration: Mapping[str, Any], rounds: int, changed: Mapping[str, Any] | None = None
+    ) -> str:
+        """Return a training run's arguments besides its pairs; `changed` are values of `train`."""
+        changed = changed or {}
+        return arguments(
+            model=model,
+            options=self.options(model, **changed),
+            **configuration,
+            rounds=rounds,
+            weight_decay=changed.get("weight_decay", self.study.train.weight_decay),
+            seed=self.study.seed,
+            device=self.study.train.device,
+        )
+
+    def longest(self, model: str) -> dict[str, int]:
+        """Return the epochs, batch size and pairs with which a model's grid trains longest: a bound for any choice."""
+        values = self.study.grid.models[model]
+        return {"epochs": max(values.epochs), "batch_size": min(values.batch_size), "n_train": self.study.data.n_train}
+
+
+def minutes(epochs: int, batch_size: int, n_train: int, rounds: int) -> int:
+    """Limit a training run's time: three times the slowest model's here, and five minutes to start.
+
+    A pair of a round took 0.17 ms, and a step, however small, 5 ms.
+    """
+    seconds = epochs * n_train * (0.17e-3 * rounds + 5e-3 / batch_size)
+    return 5 + math.ceil(3 * seconds / 60)
+
+
+def megabytes(n_pairs: int) -> int:
+    """Limit a training run's memory by the pairs of all its datasets.
+
+    It took 650 MB, half of them for Snakemake, and less than 30 for 1,000 pairs.
+    """
+    return 1000 + math.ceil(0.03 * n_pairs)
+
+
+def arguments(**values: Any) -> str:
+    """Return values as command-line options, each beside its name.
+
+    Snakemake compares a rule's params as a set of values: bare, 500 and 1000 could swap places unnoticed.
+    """
+    return shlex.join(f"--{name.replace('_', '-')}={value}" for name, value in values.items() if value is not None)
+
+
+def identity(*parts: str) -> str:
+    """Return a training run's identity: a digest of its arguments and code."""
+    return hashlib.sha256(" ".join(parts).encode()).hexdigest()

@@ -1,0 +1,174 @@
+"""The plan: which files params.yaml asks for, with which arguments and limits."""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from digitpairs import models
+from digitpairs.params import Params
+from digitpairs.plan import Plan, arguments, identity, megabytes, minutes
+
+ROOT = Path(__file__).parents[2]
+PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+GRID = {"epochs": [2, 4], "batch_size": [20], "learning_rate": [0.01, 0.1]}
+
+
+def study(**changed: Any) -> Params:
+    """Return a study with a grid of two models and nothing beyond the paper, but for what is changed."""
+    small = {"grid": {"rounds": 2, "baseline": GRID, "siamese_aux": GRID}, "ablations": None, "more_data": None}
+    return Params.model_validate(PARAMS | small | changed)
+
+
+def options(text: str) -> dict[str, str]:
+    """Read command-line options."""
+    return dict(item.removeprefix("--").split("=", 1) for item in shlex.split(text))
+
+
+def test_cells_and_datasets() -> None:
+    small = Plan(study(seed=3, final={"rounds": 2}))
+    assert small.datasets == ["data/pairs/seed~3.npz", "data/pairs/seed~4.npz", "data/pairs/seed~5.npz"]
+    assert len(small.cells) == len(set(small.cells)) == 8
+    assert "results/grid/baseline/batch_size~20/learning_rate~0.1/epochs~4/rounds.csv" in small.cells
+    assert small.models == ["baseline", "siamese_aux"]
+
+
+def test_final_rounds() -> None:
+    small = Plan(study())
+    assert small.final("curves.csv", ["fixed"]) == [path for path, _ in small.curves()]
+    tables = small.final_tables(by_test=["siamese_aux"])
+    assert [path for path, _ in tables[:4]] == small.final("rounds.csv")
+    assert tables[4:] == [
+        (
+            "results/final/resampled_by_test/siamese_aux/rounds.csv",
+            {"protocol": "resampled_by_test", "model": "siamese_aux"},
+        )
+    ]
+
+
+def test_ablations_take_the_final_rounds_at_the_studys_own_value() -> None:
+    own = PARAMS["train"]
+    section = {"rounds": 2, "models": ["baseline", "siamese_aux"], "auxiliary_weight": [0.5, own["auxiliary_weight"]]}
+    tables = Plan(study(ablations=section)).ablations
+    assert {(key["parameter"], key["value"]): path for path, key in tables if key["model"] == "siamese_aux"} == {
+        ("batch_norm", "before"): "results/final/resampled/siamese_aux/rounds.csv",
+        ("weight_decay", 0.0): "results/final/resampled/siamese_aux/rounds.csv",
+        ("auxiliary_weight", 0.5): "results/ablations/auxiliary_weight~0.5/siamese_aux/rounds.csv",
+        ("auxiliary_weight", 1.0): "results/final/resampled/siamese_aux/rounds.csv",
+    }
+    # A parameter that a model does not take is no ablation of it.
+    assert {key["parameter"] for _, key in tables if key["model"] == "baseline"} == {"batch_norm", "weight_decay"}
+    assert Plan(study()).ablations == []
+
+
+def test_more_data() -> None:
+    section = PARAMS["more_data"] | {"epochs": {1000: 20, 250: 10}, "configurations": {"deeper": "siamese_aux"}}
+    more = study(more_data=section)
+    with_mnist = Plan(more, has_mnist=True)
+    assert with_mnist.more_data == [
+        (f"results/more_data/deeper/n_train~{n}/rounds.csv", {"model": "deeper", "n_train": n, "epochs": epochs})
+        for n, epochs in ((250, 10), (1000, 20))
+    ]
+    assert (with_mnist.trains_more_data, with_mnist.shows_more_data) == (True, True)
+    pulled, absent = Plan(more, has_more_data=True), Plan(more)
+    assert (pulled.trains_more_data, pulled.shows_more_data) == (False, True)
+    assert (absent.trains_more_data, absent.shows_more_data) == (False, False)
+    left_out = Plan(study(), has_mnist=True, has_more_data=True)
+    assert (left_out.trains_more_data, left_out.shows_more_data, left_out.more_data) == (False, False, [])
+
+
+def test_figures() -> None:
+    small = Plan(study())
+    paper = ["figure_1", "figure_2", "task", "figure_3", "figure_4", "learning_curves"]
+    assert list(small.figures) == [*paper, "grid_baseline", "grid_siamese_aux"]
+    four = {"rounds": 2} | dict.fromkeys(("siamese", "siamese_aux", "twobranch", "twobranch_aux"), GRID)
+    beyond = Plan(study(grid=four, ablations=PARAMS["ablations"] | {"models": ["siamese"]}), has_more_data=True)
+    assert {"two_factors", "ablations"} <= beyond.figures.keys()
+    assert "more_data" not in beyond.figures
+    for name, figure in beyond.figures.items():
+        assert figure.path.is_file()
+        said = options(beyond.figure_arguments(name))
+        assert said.pop("figure") == figure.module
+        assert said == {**figure.values, **beyond.figure_input(name)}
+        assert tuple(beyond.figure_input(name)) == figure.reads
+
+
+def test_files_of_removed_models_are_found(tmp_path: Path) -> None:
+    small = Plan(study(ablations=PARAMS["ablations"] | {"models": ["baseline"]}))
+    old = (
+        "results/grid/old",
+        "results/final/fixed/old",
+        "results/ablations/batch_norm~after/old",
+        "results/more_data/old",
+    )
+    kept = "results/grid/baseline", "results/final/resampled_by_test/siamese_aux"
+    for folder in (*old, *kept):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "reports/figures").mkdir(parents=True)
+    for name in ("grid_old.svg", "grid_old.png", "grid_baseline.svg", "figure_3.svg"):
+        (tmp_path / "reports/figures" / name).touch()
+    figures = ["reports/figures/grid_old.png", "reports/figures/grid_old.svg"]
+    assert small.leftovers(tmp_path) == sorted([*old, *figures])
+    assert small.leftovers(tmp_path / "empty") == []
+
+
+def test_a_model_is_told_the_options_that_it_takes() -> None:
+    small = Plan(study())
+    for model in models.names():
+        assert list(json.loads(small.options(model))) == models.options(model)
+    assert json.loads(small.options("siamese_aux", auxiliary_weight=0.5))["auxiliary_weight"] == 0.5
+
+
+def test_training_says_all_that_a_run_depends_on() -> None:
+    small = Plan(study(seed=7))
+    chosen = {"batch_size": 20, "learning_rate": 0.01, "epochs": 4}
+    own, changed = (
+        options(small.training("siamese_aux", chosen, 3, values)) for values in (None, {"weight_decay": 0.25})
+    )
+    assert own == {
+        "model": "siamese_aux",
+        "options": small.options("siamese_aux"),
+        "batch-size": "20",
+        "learning-rate": "0.01",
+        "epochs": "4",
+        "rounds": "3",
+        "weight-decay": "0.0",
+        "seed": "7",
+        "device": "cpu",
+    }
+    assert changed == own | {"weight-decay": "0.25"}
+
+
+def test_arguments_are_quoted_and_leave_out_none() -> None:
+    text = arguments(folder="a b; rm -rf $HOME '", n_train=1, none=None)
+    assert shlex.split(text) == ["--folder=a b; rm -rf $HOME '", "--n-train=1"]
+
+
+def test_a_run_is_identified_by_all_of_its_parts() -> None:
+    assert identity("a", "b") == identity("a", "b") != identity("a", "c")
+    assert len(identity("a")) == 64
+
+
+@pytest.mark.parametrize("change", [{"epochs": 200}, {"rounds": 20}, {"n_train": 2000}, {"batch_size": 10}])
+def test_time_limits_grow_with_the_work(change: dict[str, int]) -> None:
+    work = {"epochs": 100, "batch_size": 50, "n_train": 1000, "rounds": 10}
+    assert 5 < minutes(**work) < minutes(**work | change)
+
+
+def test_limits() -> None:
+    small = Plan(study())
+    assert small.longest("baseline") == {"epochs": 4, "batch_size": 20, "n_train": PARAMS["data"]["n_train"]}
+    assert small.n_pairs == sum(PARAMS["data"][f"n_{split}"] for split in ("train", "validation", "test"))
+    assert megabytes(0) == 1000 < megabytes(1000) <= 1030
+
+
+def test_no_heavy_library_is_imported() -> None:
+    heavy = "numpy", "pandas", "pydantic", "snakemake", "torch"
+    command = f"import sys, digitpairs.plan; sys.exit(', '.join({set(heavy)} & set(sys.modules)) or None)"
+    subprocess.run([sys.executable, "-c", command], env=os.environ | {"PYTHONPATH": str(ROOT / "src")}, check=True)

@@ -1,0 +1,139 @@
+"""The progress of a run, from the records of Snakemake's logger."""
+
+import io
+import logging
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from digitpairs import progress
+from digitpairs.progress import Progress, duration, shorten
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def job(jobid: int, minutes: float = 0) -> Any:
+    return SimpleNamespace(jobid=jobid, resources={"runtime": minutes}, is_group=lambda: False)
+
+
+@pytest.fixture
+def logger() -> logging.Logger:
+    logger = logging.Logger("test", logging.INFO)
+    logger.addHandler(logging.StreamHandler(io.StringIO()))
+    return logger
+
+
+def console(logger: logging.Logger) -> str:
+    text: str = logger.handlers[0].stream.getvalue()  # type: ignore[attr-defined]
+    return text
+
+
+def begin(logger: logging.Logger, jobid: int, **about: Any) -> None:
+    logger.info("rule cell: ...", extra={"event": "job_info", "jobid": jobid, "rule_name": "cell", **about})
+
+
+def finish(logger: logging.Logger, jobid: int) -> None:
+    logger.info("Finished jobid", extra={"event": "job_finished", "job_id": jobid})
+
+
+def test_steps_are_counted_and_the_rest_was_not_needed(logger: logging.Logger) -> None:
+    shown = Progress([job(0), job(1), job(2)])
+    shown.start(logger)
+    begin(logger, 1, wildcards={"model": "siamese"})
+    assert "0 of 3 steps done; now: cell siamese" in shown.line()
+    finish(logger, 1)
+    assert "1 of 3 steps done; now: starting" in shown.line()
+    shown.stop()
+    assert "Done: 1 step in 0 s, 2 of 3 were not needed" in console(logger)
+    assert "rule cell" not in console(logger) and "Finished jobid" not in console(logger)
+
+
+def test_warnings_and_errors_are_shown(logger: logging.Logger) -> None:
+    shown = Progress([job(0)])
+    shown.start(logger)
+    logger.warning("damaged")
+    logger.error("failed", extra={"event": "job_error", "jobid": 0})
+    shown.stop()
+    logger.info("after")
+    assert [line for line in console(logger).splitlines() if not line.startswith("Done")] == [
+        "damaged",
+        "failed",
+        "after",
+    ]
+
+
+def test_the_console_leaves_out_the_header(logger: logging.Logger) -> None:
+    shorten(logger)
+    for event in ("workflow_started", "resources_info", "run_info"):
+        logger.info(f"{event}: ...", extra={"event": event})
+    logger.info("plain")
+    assert console(logger) == "run_info: ...\nplain\n"
+
+
+def test_a_terminals_line_is_rewritten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "REWRITE", 0.01)
+    logger = logging.Logger("test", logging.INFO)
+    logger.addHandler(logging.StreamHandler(Terminal()))
+    shown = Progress([job(0)])
+    shown.start(logger)
+    while console(logger).count("0 of 1 steps") < 2:
+        shown.ended.wait(0.01)
+    logger.warning("damaged")
+    shown.stop()
+    assert "\n" not in console(logger).partition("damaged")[0]
+    assert console(logger).partition("damaged")[0].endswith(progress.CLEAR)
+
+
+def test_epochs_and_time_to_go_come_from_the_logs(logger: logging.Logger, tmp_path: Path) -> None:
+    log = tmp_path / "cell.log"
+    log.write_text(
+        "x\n" * 9000 + "rounds 1 to 6 of 10: epoch 2 of 4, mean loss 1\nrounds 7 to 10 of 10: epoch 3 of 4\n"
+    )
+    shown = Progress([job(0, minutes=15), job(1, minutes=7.5)])
+    shown.start(logger)
+    begin(logger, 0, log=[str(log)])
+    share, epoch = shown.running[0].reached()
+    assert share == pytest.approx(0.9)
+    assert epoch == "epoch 3 of 4"
+    shown.started -= 90  # of 10 + 2.5 minutes of work 9 are done
+    assert "about 35 s to go; now: cell (epoch 3 of 4)" in shown.line()
+    log.write_text("rounds 1 to 6 of 10: epoch 1 of 4\n")
+    assert "epoch 1 of 4, rounds 1 to 6 of 10" in shown.line()
+    log.unlink()
+    assert "to go" not in shown.line()
+    shown.stop()
+
+
+def test_cached_steps_do_not_shorten_the_time_to_go(logger: logging.Logger) -> None:
+    shown = Progress([job(0, minutes=105), job(1, minutes=105)])
+    shown.start(logger)
+    begin(logger, 0)
+    finish(logger, 0)  # at once
+    begin(logger, 1)
+    shown.started -= 90
+    assert "to go" not in shown.line()
+    shown.stop()
+
+
+def test_a_job_that_waits_for_a_checkpoint() -> None:
+    class Waiting:
+        jobid = 0
+
+        @property
+        def resources(self) -> Any:
+            raise RuntimeError
+
+        def is_group(self) -> bool:
+            return False
+
+    assert Progress([Waiting()]).work == {0: 0}
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(0.2, "0 s"), (61, "1 min 1 s"), (7265, "2 h 1 min")])
+def test_duration(seconds: float, said: str) -> None:
+    assert duration(seconds) == said

@@ -1,0 +1,154 @@
+"""Start Python programs by forking a process that has imported their libraries.
+
+In a tiny study a step's time is that of its imports. `serve` starts one process that has imported third-party packages,
+and makes a folder with commands `python`, `snakemake` and `dvc`. Each of them asks this process to fork, and the fork
+runs the script: with the caller's arguments, folder, environment and open streams, and with the checkout's own modules,
+none of which is imported before. It ends when its caller does.
+
+These commands are no processes of their own: `ps` shows other arguments and another environment, limits of memory and
+files do not hold, and all forks share one hash seed. Tests of kills, resources and determinism start real ones.
+"""
+
+import atexit
+import gc
+import importlib
+import json
+import os
+import select
+import shlex
+import signal
+import socket
+import socketserver
+import subprocess
+import sys
+import tempfile
+import threading
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from runpy import run_path
+
+CLIENT = Path(__file__).with_name("client.py")
+# Leaving out a package makes a step slower and changes nothing else.
+PACKAGES = (
+    "altair",
+    "dpath",
+    "dvc.cli.parser",
+    "dvc.commands.experiments.exec_run",
+    "dvc.repo",
+    "jinja2",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.backends.backend_svg",
+    "matplotlib.figure",
+    "mlxtend.data",
+    "networkx",
+    "pandas",
+    "platformdirs",
+    "pydantic",
+    "safetensors.torch",
+    "scipy.stats",
+    "requests",
+    "scmrepo.git",
+    "smart_open",
+    "snakemake.cli",
+    "snakemake.report.html_reporter",
+    "torch",
+    "typst",
+    "vl_convert",
+)
+
+
+@contextmanager
+def serve(environment: dict[str, str]) -> Iterator[Path]:
+    """Yield a folder of commands whose libraries are imported already, in a process with this environment."""
+    environment = {name: value for name, value in environment.items() if name != "PYTHONPATH"}
+    with tempfile.TemporaryDirectory() as folder:
+        address = Path(folder, "socket")
+        for command in ("python", "snakemake", "dvc"):
+            script = [] if command == "python" else [str(Path(sys.executable).with_name(command))]
+            client = [sys.executable, "-IS", str(CLIENT), str(address), *script]
+            Path(folder, command).write_text(f'#!/bin/sh\nexec {shlex.join(client)} "$@"\n', encoding="utf-8")
+            Path(folder, command).chmod(0o755)
+        server = [sys.executable, "-P", __file__, str(address)]
+        with subprocess.Popen(server, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            assert process.stdout
+            assert process.stdout.readline(), "the server did not start"
+            yield Path(folder)
+            process.terminate()
+
+
+class Program(socketserver.BaseRequestHandler):
+    """A fork that runs one script."""
+
+    request: socket.socket
+
+    def handle(self) -> None:
+        """Become what the client asks for, run, and answer with the exit code."""
+        message, streams, *_ = socket.recv_fds(self.request, 1 << 16, 3)
+        while not message.endswith(b"\n"):
+            message += self.request.recv(1 << 16)
+        folder, environment, arguments = json.loads(message)
+        threading.Thread(target=self.end_with_client, daemon=True).start()
+        for stream, its in enumerate(streams):
+            os.dup2(its, stream)
+            os.close(its)
+        os.chdir(folder)
+        os.environ.clear()
+        os.environ.update(environment)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        sys.argv = arguments
+        modules = os.getenv("PYTHONPATH", "").split(os.pathsep)
+        sys.path[:0] = [str(Path(arguments[0]).parent.absolute()), *filter(None, modules)]
+        code = 0
+        try:
+            run_path(arguments[0], run_name="__main__")
+        except SystemExit as exit:
+            if isinstance(exit.code, str):
+                print(exit.code, file=sys.stderr)
+            code = exit.code if isinstance(exit.code, int) else int(exit.code is not None)
+        except BaseException:
+            traceback.print_exc()
+            code = 1
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self.request.send(bytes([code & 255]))
+
+    def end_with_client(self) -> None:
+        """Die when the client does."""
+        with suppress(OSError):
+            self.request.recv(1)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Server(socketserver.ForkingMixIn, socketserver.UnixStreamServer):
+    """Forks for each client."""
+
+    max_children = 1000
+
+    def service_actions(self) -> None:
+        """End with the process that started this one."""
+        super().service_actions()
+        if select.select([sys.stdin], [], [], 0)[0]:
+            sys.exit()
+
+
+def server(address: str) -> None:
+    """Import, say so, and fork for each client until the standard input ends."""
+    for package in PACKAGES:
+        importlib.import_module(package)
+    import altair
+    import vl_convert
+
+    # The longest part of a report; made once in a process.
+    version = ".".join(altair.SCHEMA_VERSION.lstrip("v").split(".")[:2])
+    vl_convert.javascript_bundle(vl_version=version)  # type: ignore[call-arg]  # whose stub lacks a default
+    gc.freeze()  # garbage collection in a fork would copy the memory of all that was imported
+    with Server(address, Program) as forking:
+        print("ready", flush=True)
+        forking.serve_forever()
+
+
+if __name__ == "__main__":
+    server(sys.argv[1])

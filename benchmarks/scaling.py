@@ -19,6 +19,8 @@ from typing import Any
 import matplotlib.pyplot as plt
 import yaml
 
+from digitpairs.networks import kernels
+
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 TRAINING = ("rounds", "training pairs")  # what grows where training is measured; elsewhere it is the workflow
@@ -26,11 +28,10 @@ TRAINING = ("rounds", "training pairs")  # what grows where training is measured
 
 def measure(command: Sequence[str | Path], folder: Path) -> dict[str, float]:
     """Run a command in a folder; return its CPU and wall seconds and peak memory in bytes, as GNU time tells them."""
-    environment = os.environ | {
+    environment = kernels.environment(os.environ) | {
         "PYTHONPATH": str(ROOT / "src"),
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
         "SNAKEMAKE_OUTPUT_CACHE": str(folder / "cache"),
-        "OMP_NUM_THREADS": "1",
     }
     note = folder / "time"
     timed = ["time", "-q", "-o", str(note), "-f", "%U %S %e %M", *map(str, command)]
@@ -84,7 +85,7 @@ open(sys.argv[-1], "w").write("round,train_loss,train_error,validation_error,tes
 def workflow(folder: Path, cells: int) -> dict[str, dict[str, float]]:
     """Measure commands on a study with so many cells of one model: before it ran, its run, and when nothing changed."""
     project = folder / f"study-{cells}"
-    for name in ("profiles", "scripts", "src"):
+    for name in ("profiles", "rules", "scripts", "src"):
         shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copyfile(ROOT / "Snakefile", project / "Snakefile")
     (project / "scripts" / "train.py").write_text(INSTANT, encoding="utf-8")

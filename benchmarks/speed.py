@@ -1,6 +1,7 @@
-"""Measure training against the ordinary PyTorch loop, `torch.func.vmap` and the machine's own sgemm, on one thread.
+"""Measure training against the ordinary PyTorch loop, `torch.func.vmap` and MKL's products and sgemm, on one thread.
 
-All variants of a model and batch size take turns, so that a noisy machine slows all of them. The whole grid's CPU time
+All variants of a model and batch size take turns, so that a noisy machine slows all of them; times are CPU time, which
+other processes change least. "MKL's products" is the same engine with torch's products. The whole grid's CPU time
 is extrapolated from real cells: one process a cell, with start-up, evaluation and files.
 """
 
@@ -12,14 +13,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from typing import Any, cast
 
-from digitpairs.reproduction.origin import instructions
+from digitpairs.networks import kernels
 
-os.environ.update(instructions() | os.environ, OMP_NUM_THREADS="1")  # as in a step; torch reads them when imported
+kernels.pin()  # as a step runs
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +30,7 @@ from digitpairs import models, paper
 from digitpairs.cells import cells
 from digitpairs.data.bundled import load_bundled
 from digitpairs.data.pairs import Pairs, load_pairs, make_pairs, to_npz
+from digitpairs.networks import products
 from digitpairs.networks.layers import PairNet
 from digitpairs.params import load_params
 from digitpairs.training.rounds import groups
@@ -109,11 +112,35 @@ def ours(configuration: Configuration, pairs: Pairs) -> Callable[[], None]:
     return epoch
 
 
+@contextmanager
+def mkl_products() -> Iterator[None]:
+    """Let torch, and so MKL, compute the products on a CPU."""
+
+    def by_torch(a: Tensor, b: Tensor, out: Tensor) -> None:
+        torch.matmul(a, b, out=out)
+
+    by_numpy, products.on_cpu = products.on_cpu, by_torch
+    try:
+        yield
+    finally:
+        products.on_cpu = by_numpy
+
+
+def with_mkl(epoch: Callable[[], None]) -> Callable[[], None]:
+    """Return the same epoch with MKL's products."""
+
+    def changed() -> None:
+        with mkl_products():
+            epoch()
+
+    return changed
+
+
 def seconds(function: Callable[[], object]) -> float:
-    """Time one call."""
-    start = time.perf_counter()
+    """Measure the CPU time of one call."""
+    start = time.process_time()
     function()
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def summary(values: list[float]) -> dict[str, float]:
@@ -133,6 +160,7 @@ def compare(model: str, batch_size: int, pairs: Pairs, repetitions: int, setting
     variants: dict[str, tuple[Callable[[], object], int]] = {
         "ordinary loop": (ordinary(make(**options), pairs, batch_size), 1),
         "vmap": (vmapped(nets, pairs, batch_size), NETS),
+        "MKL's products": (with_mkl(ours(configuration, pairs)), NETS),
         "ours": (ours(configuration, pairs), NETS),
     }
     times: dict[str, list[float]] = {name: [] for name in variants}
@@ -157,8 +185,11 @@ def compare(model: str, batch_size: int, pairs: Pairs, repetitions: int, setting
             }
             for name, values in times.items()
         },
-        "ours_over_ordinary": summary([a / b for a, b in zip(times["ordinary loop"], times["ours"], strict=True)]),
-        "ours_over_vmap": summary([a / b for a, b in zip(times["vmap"], times["ours"], strict=True)]),
+        "times_as_fast_as": {
+            name: summary([other / own for other, own in zip(values, times["ours"], strict=True)])
+            for name, values in times.items()
+            if name != "ours"
+        },
         "ordinary_seconds_per_model_epoch": median(times["ordinary loop"]),
     }
 
@@ -273,13 +304,18 @@ def main() -> None:
                     f" {share['median']:6.2f} ({share['min']:.2f}-{share['max']:.2f})",
                     flush=True,
                 )
-            ratio = result["ours_over_ordinary"]
-            print(f"{'':18} ours / ordinary {ratio['median']:.2f} ({ratio['min']:.2f}-{ratio['max']:.2f})", flush=True)
+            for variant, ratio in result["times_as_fast_as"].items():
+                spread = f"({ratio['min']:.2f}-{ratio['max']:.2f})"
+                print(f"{'':18} {variant} / ours {ratio['median']:.2f} {spread}", flush=True)
     loop = {f"{c['model']} {c['batch_size']}": c["ordinary_seconds_per_model_epoch"] for c in comparisons}
     whole = price_grid(grid, study.grid.rounds, prices, loop) | {"jobs": prices}
     print(json.dumps(whole, indent=2))
-    machine = {"processor": platform.processor() or platform.machine(), "torch": torch.__version__}
-    machine["isa"] = torch.backends.cpu.get_cpu_capability()
+    machine: dict[str, Any] = {
+        "processor": kernels.cpuinfo("model name") or platform.machine(),
+        "torch": torch.__version__,
+        "kernels": kernels.loaded(),
+        "load": os.getloadavg()[0],  # processes that wanted to run in the last minute
+    }
     results = {"machine": machine, "training": comparisons, "grid": whole}
     args.output.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
 

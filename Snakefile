@@ -38,6 +38,6 @@ rule all:
         plan.final("curves.csv"),
         plan.final("rounds.safetensors", ["fixed"]),
         TABLES.values(),
-        list(dict.fromkeys(path for path, _ in plan.ablations)),
+        files(plan.ablations),
         MORE_DATA,
     localrule: True

@@ -25,7 +25,7 @@ rule ablation:
 
 rule ablations:
     input:
-        list(dict.fromkeys(path for path, _ in plan.ablations)),
+        files(plan.ablations),
     output:
         listed("results/ablations.csv", "Tables", table="ablations"),
     log:

@@ -30,6 +30,7 @@ from digitpairs.plan import (
     TABLES,
     Plan,
     arguments,
+    files,
     identity,
     megabytes,
     minutes,

@@ -26,7 +26,7 @@ rule final:
 
 rule final_rounds:
     input:
-        lambda _: [path for path, _ in final_tables()],
+        lambda _: files(final_tables()),
     output:
         listed(TABLES["final"], "Tables", table="final rounds"),
     log:
@@ -41,7 +41,7 @@ rule final_rounds:
 
 rule learning_curves:
     input:
-        [path for path, _ in plan.curves()],
+        files(plan.curves()),
     output:
         listed(TABLES["curves"], "Tables", table="learning curves"),
     log:

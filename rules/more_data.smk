@@ -48,7 +48,7 @@ rule larger_cell:
 
 rule more_data:
     input:
-        [path for path, _ in plan.more_data],
+        files(plan.more_data),
     output:
         listed("results/more_data.csv", "Tables", table="more training pairs"),
     log:

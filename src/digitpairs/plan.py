@@ -21,7 +21,8 @@ from digitpairs.literals import words
 if TYPE_CHECKING:
     from digitpairs.params import Params
 
-PROTOCOLS = ("fixed", "resampled")
+SOURCE = Path(__file__).parent
+PROTOCOLS = words(SOURCE / "tables.py", "PROTOCOLS")
 BY_TEST = "resampled_by_test"  # the configurations that the paper's rule chooses, where the study chose others
 
 DATASET = "data/pairs/seed~{seed}.npz"
@@ -39,9 +40,9 @@ TABLES = {  # the options of the scripts that read them
     "selection": "results/selection.json",
     "statistics": "results/statistics.json",
 }
-FACTORS = {"siamese", "siamese_aux", "twobranch", "twobranch_aux"}
+FACTORS = words(SOURCE / "analysis/factors.py", "FACTORS")
 ARCHITECTURES = {"figure_1": "baseline", "figure_2": "siamese"}  # the paper's Figures 1 and 2
-FIGURE_MODULES = Path(__file__).parent / "reporting" / "figures"
+FIGURE_MODULES = SOURCE / "reporting/figures"
 
 Table = tuple[str, dict[str, Any]]  # a table's path, and {column: value} that tells it apart in a larger one
 
@@ -105,7 +106,7 @@ class Plan:
 
     def final(self, file: str, protocols: Iterable[str] = PROTOCOLS) -> list[str]:
         """Return one file of the final rounds of each protocol and model."""
-        return [path for path, _ in self._final(file, [(p, model) for p in protocols for model in self.models])]
+        return files(self._final(file, [(p, model) for p in protocols for model in self.models]))
 
     def final_tables(self, by_test: Iterable[str]) -> list[Table]:
         """Return all tables of final rounds; `by_test` names the models for which the paper's rule chose otherwise."""
@@ -167,7 +168,7 @@ class Plan:
         }
         grids = {f"grid_{model}": Figure("grid", {"model": model}) for model in self.models}
         beyond = {
-            "two_factors": set(self.models) >= FACTORS,
+            "two_factors": set(FACTORS) <= set(self.models),
             "ablations": self.ablations,
             "more_data": self.shows_more_data,
         }
@@ -225,6 +226,11 @@ def megabytes(n_pairs: int) -> int:
     It took 650 MB, half of them for Snakemake, and less than 30 for 1,000 pairs.
     """
     return 1000 + math.ceil(0.03 * n_pairs)
+
+
+def files(tables: Iterable[Table]) -> list[str]:
+    """Return the paths of tables, each once."""
+    return list(dict.fromkeys(path for path, _ in tables))
 
 
 def arguments(**values: Any) -> str:

@@ -84,7 +84,7 @@ class ContentDAG(DAG):  # type: ignore[misc]
         """Accept input from the future, as a pull or a clock that was set back leaves it: times decide nothing."""
 
     def print_reasons(self) -> None:
-        """Say why, at the end of a dry run."""
+        """Log the reasons of all jobs that are to run; Snakemake calls it at the end of a dry run."""
         rules = list(self.workflow.rules)
         jobs = [job for job in self.needrun_jobs(exclude_finished=False) if not job.is_norun]
         jobs.sort(key=lambda job: (rules.index(job.rule), *job.output))

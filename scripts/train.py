@@ -45,6 +45,10 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, required=True, help="pairs")
     parser.add_argument("--learning-rate", type=float, required=True)
     parser.add_argument("--weight-decay", type=float, required=True)
+    parser.add_argument("--beta2", type=float, default=0.999, help="of Adam; default: %(default)s")
+    parser.add_argument("--epsilon", type=float, default=1e-8, help="of Adam; default: %(default)s")
+    parser.add_argument("--decay", type=int, default=0, help="last epochs in which the learning rate falls linearly")
+    parser.add_argument("--initialisations", type=int, default=0, help="to cross with orders of the pairs")
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--stream", choices=["grid", "final"], required=True, help="which random numbers")
     parser.add_argument("--first-round", type=int, default=1, help="its number; default: %(default)s")
@@ -61,9 +65,7 @@ def main() -> None:
 
     torch.set_num_threads(1)
     keep_freed_memory()
-    configuration = Configuration(
-        args.model, args.options, args.batch_size, args.learning_rate, args.weight_decay, args.seed, args.stream
-    )
+    configuration = Configuration(**{name: getattr(args, name) for name in Configuration._fields})
     device, curves = choose_device(args.device), "curves.csv" in output
     report = functools.partial(print, flush=True)  # the log is read while it is written
     if warning := kernels.warning():
@@ -77,6 +79,8 @@ def main() -> None:
             "device": device,
             "pairs": [hashlib.sha256(path.read_bytes()).hexdigest() for path in args.pairs],
             "kernels": kernels.loaded(),
+            # Without decay, a run to fewer epochs is the beginning of one to more.
+            "schedule": args.epochs if args.decay else 0,
             "versions": [np.__version__, torch.__version__],
         }
         states = StateFolder(args.states, args.epochs, about, report)

@@ -18,7 +18,7 @@ from digitpairs.networks.layers import PairNet, cross_entropy
 from digitpairs.training import states
 from digitpairs.training.evaluation import evaluate
 from digitpairs.training.rounds import IMAGES, Trained, groups, train_rounds
-from digitpairs.training.run import Configuration, Dataset, Run, choose_device, initialise
+from digitpairs.training.run import Configuration, Dataset, Run, choose_device, initialise, learning_rate
 
 KIND = Configuration("baseline", {"batch_norm": "before"}, 25, 0.01, 0.0, 0, "grid")
 each_model = pytest.mark.parametrize("model", models.names())
@@ -62,7 +62,14 @@ def assert_same(actual: Trained, expected: Trained) -> None:
 
 
 CHANGES: list[dict[str, Any]] = [{"seed": 1}, {"stream": "final"}]
-OTHERS: list[dict[str, Any]] = [{"batch_size": 10}, {"learning_rate": 1.0}, {"weight_decay": 1.0}]
+OTHERS: list[dict[str, Any]] = [
+    {"batch_size": 10},
+    {"learning_rate": 1.0},
+    {"weight_decay": 1.0},
+    {"beta2": 0.9},
+    {"epsilon": 1e-3},
+    {"decay": 1},
+]
 
 
 def shuffles(kind: Configuration, rounds: list[int], epoch: int, pairs: int = 60) -> list[list[int]]:
@@ -70,6 +77,20 @@ def shuffles(kind: Configuration, rounds: list[int], epoch: int, pairs: int = 60
     run.epoch = epoch
     orders: list[list[int]] = run.shuffles(pairs).tolist()
     return orders
+
+
+def test_crossed_rounds_take_turns_with_initialisations_and_share_orders() -> None:
+    kind, rounds = KIND._replace(initialisations=2), [1, 2, 3, 4]
+    first = [str(initialise(kind, round_).state_dict()) for round_ in rounds]
+    assert first[0] == first[2] != first[1] == first[3]
+    orders = shuffles(kind, rounds, 1)
+    assert orders[0] == orders[1] != orders[2] == orders[3]
+    assert first[1] == str(initialise(KIND, 2).state_dict())
+
+
+def test_the_learning_rate_falls_over_the_last_epochs() -> None:
+    rates = [learning_rate(KIND._replace(learning_rate=0.3, decay=2), epoch, 5) for epoch in range(5)]
+    assert rates == pytest.approx([0.3, 0.3, 0.3, 0.2, 0.1])
 
 
 def test_shuffles_are_permutations_of_seed_stream_round_and_epoch() -> None:

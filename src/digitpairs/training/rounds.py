@@ -11,7 +11,7 @@ from digitpairs import models
 from digitpairs.data.pairs import Splits, pair_anew
 from digitpairs.networks.layers import PairNet
 from digitpairs.training.evaluation import evaluate
-from digitpairs.training.run import Configuration, Dataset, Run
+from digitpairs.training.run import Configuration, Dataset, Run, learning_rate
 from digitpairs.training.states import State
 
 # Images that the networks of a group read in one step on a CPU: more fall out of the processor's cache, fewer leave
@@ -111,6 +111,7 @@ def train_rounds(
             run.resume(states[number])
         while run.epoch < epochs:
             started = time.monotonic()
+            run.optimizer.learning_rate = learning_rate(configuration, run.epoch, epochs)
             losses = run.train_epoch(train)
             if curves and has_point(run.epoch, epochs):
                 errors = evaluate(run.ensemble, validation)[1]

@@ -32,6 +32,10 @@ class Configuration(NamedTuple):
     weight_decay: float
     seed: int
     stream: str
+    beta2: float = 0.999  # of Adam
+    epsilon: float = 1e-8  # of Adam
+    decay: int = 0  # the last epochs, over which the learning rate falls linearly towards zero
+    initialisations: int = 0  # crossed with orders of pairs: see `crossed`; 0: each round has its own of both
 
 
 class Dataset:
@@ -59,8 +63,9 @@ class Adam:
     and which they are would depend on how many networks there are.
     """
 
-    def __init__(self, parameters: dict[str, nn.Parameter], learning_rate: float, weight_decay: float):
-        self.learning_rate, self.weight_decay = learning_rate, weight_decay
+    def __init__(self, parameters: dict[str, nn.Parameter], configuration: Configuration):
+        self.learning_rate, self.weight_decay = configuration.learning_rate, configuration.weight_decay
+        self.beta2, self.epsilon = configuration.beta2, configuration.epsilon
         padded = [-(-parameter.numel() // PADDING) * PADDING for parameter in parameters.values()]
         first = next(iter(parameters.values()))
         vectors = torch.zeros(4, sum(padded), dtype=first.dtype, device=first.device)
@@ -86,9 +91,9 @@ class Adam:
             [self.steps],
             lr=self.learning_rate,
             beta1=0.9,
-            beta2=0.999,
+            beta2=self.beta2,
             weight_decay=self.weight_decay,
-            eps=1e-8,
+            eps=self.epsilon,
             amsgrad=False,
             maximize=False,
         )
@@ -102,9 +107,7 @@ class Run:
         self.configuration, self.rounds, self.epoch = configuration, rounds, 0
         self.device = device
         self.ensemble = Ensemble([initialise(configuration, round_) for round_ in rounds]).to(device)
-        self.optimizer = Adam(
-            dict(self.ensemble.named_parameters()), configuration.learning_rate, configuration.weight_decay
-        )
+        self.optimizer = Adam(dict(self.ensemble.named_parameters()), configuration)
 
     def train_epoch(self, data: Dataset) -> Tensor:
         """Train for one more epoch; return each network's mean main loss over its batches: (nets)."""
@@ -121,7 +124,7 @@ class Run:
     def shuffles(self, pairs: int) -> Tensor:
         """Return the order of this epoch's pairs for each network: (nets, pairs)."""
         c = self.configuration
-        orders = [generator(c, round_, self.epoch).permutation(pairs) for round_ in self.rounds]
+        orders = [generator(c, crossed(c, round_)[1], self.epoch).permutation(pairs) for round_ in self.rounds]
         return torch.from_numpy(np.stack(orders)).to(self.device)
 
     def state(self) -> dict[str, Tensor]:
@@ -144,8 +147,23 @@ class Run:
 def initialise(configuration: Configuration, round_: int) -> PairNet:
     """Return a round's network before training, initialised as torch does."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(generator(configuration, round_, 0).integers(2**63)))
+        number, _ = crossed(configuration, round_)
+        torch.manual_seed(int(generator(configuration, number, 0).integers(2**63)))
         return models.load(configuration.model)(**configuration.options)
+
+
+def learning_rate(configuration: Configuration, epoch: int, epochs: int) -> float:
+    """Return the learning rate that follows `epoch` of `epochs` epochs."""
+    return configuration.learning_rate * min(1.0, (epochs - epoch) / (configuration.decay + 1))
+
+
+def crossed(configuration: Configuration, round_: int) -> tuple[int, int]:
+    """Return the numbers of a round's initialisation and of its orders of pairs.
+
+    With n initialisations crossed, rounds 1 to n begin with each of them, n + 1 to 2n with the same and other orders.
+    """
+    n = configuration.initialisations
+    return (1 + (round_ - 1) % n, 1 + (round_ - 1) // n) if n else (round_, round_)
 
 
 def generator(configuration: Configuration, round_: int, epoch: int) -> np.random.Generator:

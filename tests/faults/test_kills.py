@@ -129,13 +129,17 @@ main(sys.argv[2:])
 
 
 def kill_at_four_moments(study: Study, command: str, undo: Callable[[], None], chance: random.Random) -> None:
-    """Kill `dvc push` or `dvc pull` while it works; one that was quicker than its signal is undone and not counted."""
+    """Kill `dvc push` or `dvc pull` while it works; one that was quicker than its signal is undone and not counted.
+
+    Each lists anew, as the page asks after one that was killed.
+    """
     started = time.monotonic()
     study.dvc(command)
     seconds = time.monotonic() - started
     for number, send in SIGNALS:
         undo()
-        while not interrupt(study, ["dvc", command], after(chance.uniform(0.2, 1) * seconds), number, send):
+        anew = ["env", f"DVC_SITE_CACHE_DIR={study.path.with_name(f'dvc-{uuid.uuid4().hex}')}", "dvc", command]
+        while not interrupt(study, anew, after(chance.uniform(0.2, 1) * seconds), number, send):
             undo()
 
 

@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,9 @@ TIMESTAMP = ".snakemake_timestamp"  # Snakemake's own file in a directory() outp
 
 def checksum(path: Path, *, known: bool = False) -> str:
     """Return the SHA-256 of a file, or of the names and contents of all files in a directory, in hex digits.
+
+    A link in a directory that leads to no file stands for where it leads; a pipe or device, which cannot be read again,
+    for its kind.
 
     Args:
         path: The file or directory.
@@ -26,18 +30,23 @@ def checksum(path: Path, *, known: bool = False) -> str:
 
 
 def files(folder: Path) -> Iterator[Path]:
-    """Yield the files in a directory and below it, without Snakemake's time stamp."""
-    for parent, _, names in os.walk(folder):
+    """Yield the files in a directory and below it, and links to other directories, without Snakemake's time stamp."""
+    for parent, folders, names in os.walk(folder):
+        yield from (Path(parent, name) for name in folders if Path(parent, name).is_symlink())
         yield from (Path(parent, name) for name in names if name != TIMESTAMP)
 
 
 def _read(path: Path) -> str:
+    if path.is_symlink() and not path.is_file():
+        return hashlib.sha256(os.fsencode(path.readlink())).hexdigest()
+    if not path.is_file():
+        return hashlib.sha256(str(stat.S_IFMT(path.stat().st_mode)).encode()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _known(path: Path) -> str:
-    status = path.stat()
+    status = path.stat() if path.exists() else path.lstat()
     return _read_at(path, status.st_ino, status.st_size, status.st_mtime_ns)
 
 

@@ -177,7 +177,7 @@ async def prepare(self: Any) -> None:
             path.unlink()
     updated = (Path(path) for path in self.output if is_flagged(path, "update") and not path.is_storage)
     for path in itertools.chain.from_iterable(files(path) if path.is_dir() else [path] for path in updated):
-        if _is_linked(path):
+        if _is_linked(path) and path.is_file():
             copy = path.with_name(f".{path.name}.copy")
             shutil.copyfile(path, copy)
             copy.replace(path)

@@ -129,6 +129,48 @@ def test_what_a_killed_run_left_half_done_is_made_again(workflow: Callable[..., 
     assert study.contents() == before
 
 
+UNUSUAL = """
+rule all:
+    input:
+        "results/read.txt",
+        "results/folder",
+
+
+rule write:
+    output:
+        pipe("results/pipe"),
+    shell:
+        "echo 1 > {output}"
+
+
+rule read:
+    input:
+        "results/pipe",
+    output:
+        "results/read.txt",
+    shell:
+        "cat {input} > {output}"
+
+
+rule folder:
+    output:
+        directory("results/folder"),
+    shell:
+        "mkdir -p {output}/empty && cd {output} && mkfifo queue && ln -s nowhere dangling && ln -s . here && touch file"
+"""
+
+
+def test_pipes_and_links(workflow: Callable[..., Study]) -> None:
+    """As output, and in a directory that is one: nothing waits for them, and a link that leads elsewhere is noticed."""
+    study = workflow(UNUSUAL)
+    study.run("timeout", "120", "snakemake", "--cores", "2")
+    assert study.snakemake().jobs == set()
+    link = study.path / "results/folder/dangling"
+    link.unlink()
+    link.symlink_to("elsewhere")
+    assert study.snakemake().jobs == {"results/folder"}
+
+
 @pytest.mark.parametrize("folder", [".snakemake", ".snakemake/metadata"])
 def test_records_that_cannot_be_written(
     workflow: Callable[..., Study], ordinary: Callable[..., list[str]], folder: str

@@ -28,6 +28,7 @@ rule all:
     input:
         "reports/report.html",
         "reports/report.pdf",
+        "reports/tables.html",
         "reports/README.md",
         "reports/metrics.json",
         expand("reports/figures/{figure}.{format}", figure=plan.figures, format=["svg", "png"]),

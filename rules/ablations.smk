@@ -27,7 +27,7 @@ rule ablations:
     input:
         files(plan.ablations),
     output:
-        listed("results/ablations.csv", "Tables", table="ablations"),
+        listed("results/ablations.csv", "table"),
     log:
         "logs/ablations.log",
     localrule: True

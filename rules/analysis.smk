@@ -14,7 +14,7 @@ rule statistics:
         ablations=ABLATIONS,
         more_data=MORE_DATA,
     output:
-        listed(TABLES["statistics"], "Tables", table="intervals and tests"),
+        listed(TABLES["statistics"], "table"),
     log:
         "logs/statistics.log",
     localrule: True
@@ -36,7 +36,7 @@ rule claims:
         selection=TABLES["selection"],
         ablations=ABLATIONS,
     output:
-        listed("results/claims.json", "Tables", table="the paper's statements"),
+        listed("results/claims.json", "table"),
     log:
         "logs/claims.log",
     localrule: True
@@ -55,7 +55,7 @@ rule mistakes:
         weights=plan.final("rounds.safetensors", ["fixed"]),
         pairs=plan.datasets[0],
     output:
-        listed("results/mistakes.csv", "Tables", table="mistakes"),
+        listed("results/mistakes.csv", "table"),
     log:
         "logs/mistakes.log",
     localrule: True
@@ -69,7 +69,7 @@ rule metrics:
     input:
         TABLES["final"],
     output:
-        listed("reports/metrics.json", "Tables", table="headline numbers"),
+        listed("reports/metrics.json", "table"),
     log:
         "logs/metrics.log",
     localrule: True

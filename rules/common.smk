@@ -9,6 +9,11 @@ from pathlib import Path
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "src"))
 
+from digitpairs.surroundings import unwanted
+
+for variable in unwanted(os.environ):  # before `folders` reads where the user's caches are
+    del os.environ[variable]
+
 from snakemake.logging import logger
 
 import exactrun
@@ -38,8 +43,9 @@ from digitpairs.plan import (
 
 exactrun.install(unversioned="results/final/resampled.*/rounds.safetensors")  # as .dvcignore says
 
-if config:
-    sys.exit(f"error: --config and --configfile change nothing here ({', '.join(config)}): edit params.yaml")
+if config or workflow.configfiles:
+    names = ", ".join([*config, *map(str, workflow.configfiles)])
+    sys.exit(f"error: --config and --configfile change nothing here ({names}): edit params.yaml")
 try:
     study = load_params("params.yaml")
     # A cell is computed once per machine: an exported SNAKEMAKE_OUTPUT_CACHE may name a folder that a team shares.
@@ -92,13 +98,19 @@ def source(path):
     return path.relative_to(ROOT)
 
 
-CAPTIONS = "../src/digitpairs/reporting/captions.rst"
 MODEL_FILES = [source(models.path(model)) for model in plan.models]
 
 
-def listed(result, category, **labels):
-    """Mark a result for `snakemake --report`."""
-    return report(result, caption=CAPTIONS, category=category, labels=labels)
+def listed(result, kind, title=None, captions="captions"):
+    """Mark a figure, table or report for `snakemake --report`; its title is the beginning of its caption, or as given."""
+
+    def labels(wildcards):
+        from digitpairs.reporting import titles  # which that report alone needs
+
+        return {kind: title or titles.title(result.format_map(wildcards))}
+
+    captions = f"../src/digitpairs/reporting/{captions}.rst"
+    return report(result, caption=captions, category=f"{kind.capitalize()}s", labels=labels)
 
 
 wildcard_constraints:

@@ -28,7 +28,7 @@ rule final_rounds:
     input:
         lambda _: files(final_tables()),
     output:
-        listed(TABLES["final"], "Tables", table="final rounds"),
+        listed(TABLES["final"], "table"),
     log:
         "logs/final.log",
     localrule: True
@@ -43,7 +43,7 @@ rule learning_curves:
     input:
         files(plan.curves()),
     output:
-        listed(TABLES["curves"], "Tables", table="learning curves"),
+        listed(TABLES["curves"], "table"),
     log:
         "logs/curves.log",
     localrule: True

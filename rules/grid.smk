@@ -30,7 +30,7 @@ rule grid:
     input:
         plan.cells,
     output:
-        listed(TABLES["grid"], "Tables", table="grid search"),
+        listed(TABLES["grid"], "table"),
     log:
         "logs/grid.log",
     localrule: True
@@ -45,7 +45,7 @@ checkpoint select:
     input:
         TABLES["grid"],
     output:
-        listed(TABLES["selection"], "Tables", table="chosen configurations"),
+        listed(TABLES["selection"], "table"),
     log:
         "logs/selection.log",
     localrule: True

@@ -50,7 +50,7 @@ rule more_data:
     input:
         files(plan.more_data),
     output:
-        listed("results/more_data.csv", "Tables", table="more training pairs"),
+        listed("results/more_data.csv", "table"),
     log:
         "logs/more_data.log",
     localrule: True

@@ -1,7 +1,10 @@
 # Progress on the console in place of Snakemake's account of each job, which stays in its log file. DIGITPAIRS_CONSOLE=full
 # shows that account, too.
 
-if os.getenv("DIGITPAIRS_CONSOLE") != "full":
+if (console := os.getenv("DIGITPAIRS_CONSOLE", "")) not in ("", "full"):
+    sys.exit(f"error: DIGITPAIRS_CONSOLE = {console!r}; allowed is full")
+
+if console != "full":
     from digitpairs.progress import Progress, shorten
 
     shorten(logger)

@@ -7,7 +7,7 @@ rule figure:
     input:
         lambda wildcards: list(plan.figure_input(wildcards.figure).values()),
     output:
-        listed("reports/figures/{figure}.svg", "Figures", figure="{figure}"),
+        listed("reports/figures/{figure}.svg", "figure"),
         "reports/figures/{figure}.png",
     log:
         "logs/figures/{figure}.log",
@@ -32,9 +32,18 @@ rule report:
         ablations=ABLATIONS,
         more_data=MORE_DATA,
         figures=FIGURES,
+        tables=[
+            *TABLES.values(),
+            "results/claims.json",
+            "results/mistakes.csv",
+            *ABLATIONS,
+            *MORE_DATA,
+            "reports/metrics.json",
+        ],
     output:
         markdown="reports/README.md",
-        html=listed("reports/report.html", "Reports", report="interactive page"),
+        html=listed("reports/report.html", "report", title="Interactive page"),
+        tables=listed("reports/tables.html", "table", title="All tables, to read here", captions="table_page"),
     log:
         "logs/report.log",
     localrule: True
@@ -47,7 +56,8 @@ rule report:
             " --selection {input.selection:q} --statistics {input.statistics:q} --claims {input.claims:q}"
             " --mistakes {input.mistakes:q} --pairs {input.pairs:q} --ablations {input.ablations:q}"
             " --more-data {input.more_data:q} --figures {input.figures:q} --records .snakemake/metadata"
-            " {params.arguments} --markdown {output.markdown:q} --html {output.html:q}"
+            " --tables {input.tables:q} {params.arguments} --markdown {output.markdown:q} --html {output.html:q}"
+            " --table-page {output.tables:q}"
         )
 
 
@@ -59,7 +69,7 @@ rule article:
         grid=TABLES["grid"],
         figures=FIGURES,
     output:
-        listed("reports/report.pdf", "Reports", report="article"),
+        listed("reports/report.pdf", "report", title="Article"),
     log:
         "logs/article.log",
     localrule: True

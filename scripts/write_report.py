@@ -9,13 +9,14 @@ from collections import defaultdict
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from digitpairs import errors, tables
 from digitpairs.files import write_atomically
-from digitpairs.reporting import charts, page, report
+from digitpairs.reporting import charts, page, report, table_page
 from digitpairs.reproduction import origin
 
 ROOT = Path(__file__).parents[1]
@@ -47,10 +48,14 @@ def main() -> None:
     parser.add_argument("--ablations", type=Path, nargs="?", help="csv, if any: rounds at other values of `train`")
     parser.add_argument("--more-data", type=Path, nargs="?", help="csv, if any: rounds with more training pairs")
     parser.add_argument("--figures", nargs="+", type=Path, required=True, help="the figures, .svg, all in one folder")
+    parser.add_argument(
+        "--tables", nargs="+", type=Path, required=True, help="csv, json: what the page of tables shows"
+    )
     parser.add_argument("--data", type=json.loads, required=True, help="json: the section `data` of params.yaml")
     parser.add_argument("--records", type=Path, required=True, help="folder: Snakemake's records of the steps' times")
     parser.add_argument("--markdown", type=Path, required=True, help="output: refers to the figures' files")
     parser.add_argument("--html", type=Path, required=True, help="output: contains the figures")
+    parser.add_argument("--table-page", type=Path, required=True, help="output, html: all tables")
     args = parser.parse_args()
     with np.load(args.pairs) as arrays:
         images = arrays["test_images"]
@@ -72,6 +77,13 @@ def main() -> None:
     folder = Path(os.path.relpath(args.figures[0].parent, args.markdown.parent)).as_posix()
     write_atomically(args.markdown, page.to_markdown(blocks, folder).encode())
     write_atomically(args.html, page.to_html(blocks, figures, charts.runtime()).encode())
+    shown = table_page.compose({path.as_posix(): content(path) for path in args.tables})
+    write_atomically(args.table_page, page.to_html(shown, {}, "").encode())
+
+
+def content(path: Path) -> Any:
+    """Read a table."""
+    return pd.read_csv(path) if path.suffix == ".csv" else json.loads(path.read_text(encoding="utf-8"))
 
 
 def provenance(pairs: Path, records: Path) -> list[page.Block]:
@@ -88,8 +100,8 @@ def provenance(pairs: Path, records: Path) -> list[page.Block]:
     seconds = run_times(records)
     total = sum(seconds.values())
     facts["Run time"] = (
-        f"{duration(total)} of steps, summed over cores; a step whose result came from the cell cache counts almost "
-        "nothing, although computing it took longer"
+        f"{duration(total)} of steps, summed over cores; a step whose result came from the cell cache counts "
+        "the time in which it was computed"
         if seconds
         else f"not known: no records in {records.as_posix()}"
     )
@@ -119,16 +131,18 @@ def version(package: str) -> str:
 
 def run_times(records: Path) -> dict[str, float]:
     """Return the seconds of each rule's steps in total; a step has a record for each of its outputs."""
-    steps = set()
+    steps: dict[tuple[str, int], tuple[float, float]] = {}
     for path in records.rglob("*") if records.is_dir() else []:
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
             if not record["incomplete"]:
-                steps.add((str(record["rule"]), float(record["starttime"]), float(record["endtime"])))
+                step, start, end = (str(record["rule"]), record["job_hash"]), record["starttime"], record["endtime"]
+                first, last = steps.get(step, (start, end))
+                steps[step] = min(first, float(start)), max(last, float(end))
         except (OSError, ValueError, KeyError, TypeError):  # not a record, or one that is being written
             continue
     seconds: dict[str, float] = defaultdict(float)
-    for rule, start, end in steps:
+    for (rule, _), (start, end) in steps.items():
         seconds[rule] += end - start
     return dict(seconds)
 

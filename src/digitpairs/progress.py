@@ -5,6 +5,7 @@ job goes to its log file alone; warnings and errors are shown as ever. All of it
 logger and their `event` (snakemake-interface-logger-plugins).
 """
 
+import contextlib
 import logging
 import re
 import shutil
@@ -102,19 +103,25 @@ class Progress(logging.Handler):
             console.removeFilter(self._passes)
         if self.consoles:
             if self.terminal:
-                self.stream.write(CLEAR)
+                self._write(CLEAR)
             unneeded = self.planned - self.finished
             verb = "was" if unneeded == 1 else "were"
             said = f", {unneeded} of {self.planned} {verb} not needed: their input turned out to be as before"
             plural = "" if self.finished == 1 else "s"
-            self.stream.write(f"Done: {self.finished} step{plural} in {duration(time.monotonic() - self.started)}")
-            self.stream.write(f"{said if unneeded > 0 else ''}\n")
+            took = duration(time.monotonic() - self.started)
+            self._write(f"Done: {self.finished} step{plural} in {took}{said if unneeded > 0 else ''}\n")
+
+    def _write(self, text: str) -> None:
+        """Write to the console; a run goes on without one, as in `snakemake 2>&1 | head`."""
+        with contextlib.suppress(OSError, ValueError):
+            self.stream.write(text)
+            self.stream.flush()
 
     def _passes(self, record: logging.LogRecord) -> bool:
         if record.levelno < logging.WARNING:
             return False
         if self.terminal:
-            self.stream.write(CLEAR)
+            self._write(CLEAR)
         return True
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -144,8 +151,7 @@ class Progress(logging.Handler):
             line = self.line()
             if self.terminal:
                 line = f"{CLEAR}{line[: shutil.get_terminal_size().columns - 1]}"
-            self.stream.write(line if self.terminal else f"{line}\n")
-            self.stream.flush()
+            self._write(line if self.terminal else f"{line}\n")
 
     def line(self) -> str:
         """Return the progress in one line."""

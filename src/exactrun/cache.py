@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,18 @@ class Cache(OutputFileCache):  # type: ignore[misc]
 
     Snakemake moves a result into the cache and links to it: whoever writes to the result writes into the cache. An
     entry that cannot be read or written is skipped: the cache saves time, no result depends on it.
+
+    A result's record tells how long it took to compute, also where it came from the cache.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._missed: dict[Any, float] = {}  # when a job was found not to be in the cache, so that it began
 
     async def store(self, job: Any) -> None:
         """Copy a job's output into the cache, and write the checksums last: without them there is no entry."""
+        now = time.time()
+        seconds = now - self._missed.pop(job, now)
         pairs = await self.get_outputfiles_and_cachefiles(job)
         try:
             with tempfile.TemporaryDirectory(dir=self.path) as folder:
@@ -32,7 +41,7 @@ class Cache(OutputFileCache):  # type: ignore[misc]
                     _replace(entry, _copy(output, Path(folder, entry.name)))
                 for _, entry in pairs:
                     noted = Path(folder, _checksum_file(entry).name)
-                    noted.write_text(checksum(entry), encoding="ascii")
+                    noted.write_text(f"{checksum(entry)}\n{seconds:.3f}\n", encoding="ascii")
                     _replace(_checksum_file(entry), noted)
         except OSError as error:
             _skip(self.path, error)
@@ -45,10 +54,12 @@ class Cache(OutputFileCache):  # type: ignore[misc]
         """Copy a job's output from the cache."""
         pairs = await self.get_outputfiles_and_cachefiles(job)
         if not self._intact(entry for _, entry in pairs):
+            self._missed[job] = time.time()
             self.raise_cache_miss_exception(job)
         for output, entry in pairs:
             logger.info(f"Copying output file {output} from cache.")
             _copy(entry, output)
+            job.dag.workflow.persistence.took[str(output)] = _seconds(entry)
 
     def _intact(self, entries: Iterable[Path]) -> bool:
         try:
@@ -64,12 +75,21 @@ def intact(entry: Path) -> bool:
     Raises `OSError` where it cannot be read.
     """
     try:
-        noted, found = _checksum_file(entry).read_bytes(), checksum(entry).encode()
+        noted, found = _noted(entry)[0], checksum(entry)
     except FileNotFoundError:
         return False
     if noted != found:
         logger.warning(f"{entry}: damaged, its content does not match its checksum; it is made again.")
     return noted == found
+
+
+def _noted(entry: Path) -> list[str]:
+    """Return an entry's checksum and the seconds that it took to compute, which old entries do not have."""
+    return _checksum_file(entry).read_text(encoding="utf-8", errors="replace").split() or [""]
+
+
+def _seconds(entry: Path) -> float:
+    return float((*_noted(entry), "0")[1])
 
 
 def _checksum_file(entry: Path) -> Path:

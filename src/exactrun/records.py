@@ -41,6 +41,7 @@ class Persistence(FilePersistence):  # type: ignore[misc]
         except OSError as error:
             _refuse(error.filename, error.strerror)
         self.max_checksum_file_size = sys.maxsize
+        self.took: dict[str, float] = {}  # seconds, by path, of outputs that came from the cache
 
     def _io_write(self, subject: str, json_value: Any, id: str, *mode: int) -> None:
         """Write a new file: the old one may be a link into DVC's cache."""
@@ -50,6 +51,7 @@ class Persistence(FilePersistence):  # type: ignore[misc]
     def _write_record(self, key: str, record: MetadataRecord) -> None:
         """Write the output's own checksum beside those of its input, and a checksum of the record itself."""
         content = dict(record.items())
+        content["starttime"] = self._start(key, content["endtime"])
         if Path(key).exists():
             content["input_checksums"] = {**(content["input_checksums"] or {}), key: checksum(Path(key))}
         self._io_write(self._metadata_path, content | {"checksum": _checksum_of_record(content)}, key)
@@ -68,6 +70,16 @@ class Persistence(FilePersistence):  # type: ignore[misc]
         if noted is not None:
             _warn(f"{self._record_path(subject, id)}: damaged; {id} is made again.")
         return {}
+
+    def _start(self, key: str, end: float) -> float:
+        """Return when the step that made an output started: a cached one before, so that it took as long as then."""
+        if key in self.took:
+            return end - self.took.pop(key)
+        before = self._io_read(self._metadata_path, key)
+        if before and self.dag and self.dag.workflow.touch:
+            return end - float(before["endtime"] - before["starttime"])
+        started = Path(self._record_path(self._incomplete_path, key))  # which Snakemake removes once this is recorded
+        return started.stat().st_mtime if started.exists() else float(before.get("starttime", end))
 
     def has_metadata(self, job: Any) -> bool:
         """Return True if every output is there, has a record, and matches its checksum."""

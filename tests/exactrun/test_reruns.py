@@ -130,7 +130,9 @@ def persistence(installed: None) -> Any:
 
 def write(persistence: Any, path: str) -> Path:
     """Record an output; return the record's place."""
-    persistence._write_record(path, MetadataRecord(record_format_version=6, rule="a", input_checksums={}))
+    persistence._write_record(
+        path, MetadataRecord(record_format_version=6, rule="a", starttime=1.0, endtime=2.0, input_checksums={})
+    )
     persistence._clear_cache()
     return Path(persistence._record_path(persistence._metadata_path, path))
 
@@ -214,8 +216,12 @@ def test_records_in_a_database_are_refused(installed: None) -> None:
 
 
 class CachedJob:
+    """A job, and what the cache reaches through it."""
+
     def __init__(self, output: Path, entry: Path) -> None:
         self.pair = (output, entry)
+        self.dag = self.workflow = self.persistence = self
+        self.took: dict[str, float] = {}
 
 
 @pytest.fixture
@@ -251,6 +257,9 @@ def test_an_entry_is_a_copy_for_the_group(cell_cache: Any, kind: str) -> None:
     file.write_text("made")
     file.chmod(0o600)
     job = CachedJob(output, entry)
+    with pytest.raises(snakemake.exceptions.CacheMissException):
+        run(cell_cache.fetch(job))
+    time.sleep(0.1)  # the job runs
     umask = os.umask(0o077)
     try:
         run(cell_cache.store(job))
@@ -262,6 +271,7 @@ def test_an_entry_is_a_copy_for_the_group(cell_cache: Any, kind: str) -> None:
     assert run(cell_cache.exists(job))
     run(cell_cache.fetch(job))
     assert file.read_text() == "made"
+    assert 0.1 <= job.took[str(output)] < 60
     (entry if kind == "file" else entry / "below/file").write_text("damaged")
     assert not run(cell_cache.exists(job))
 

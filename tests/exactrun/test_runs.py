@@ -1,5 +1,6 @@
 """Small workflows in real runs: bad input, `--touch`, linked caches, signals."""
 
+import json
 import os
 import re
 import shutil
@@ -192,6 +193,42 @@ def test_records_that_cannot_be_written(
     assert "Traceback" not in done.stdout
     assert re.search(rf"^error: [^\n]*{folder}[^\n]*cannot be written[^\n]*$", done.stdout.splitlines()[-1])
     assert study.contents() == before
+
+
+# Run times
+
+
+def run_time(study: Study, output: str) -> float:
+    """Return a step's seconds, as `snakemake --report` shows them."""
+    report = f"{output}.report.html"
+    study.run("snakemake", "--report", report)
+    page = (study.path / report).read_text(encoding="utf-8")
+    (values,) = re.findall(r'"Runtimes of jobs\.", "data": \{"values": (\[.*?\])', page)
+    times: dict[str, float] = {job["rule"]: job["runtime"] for job in json.loads(values)}
+    return times["a"]
+
+
+def test_a_result_from_the_cache_has_the_time_that_it_took(workflow: Callable[..., Study]) -> None:
+    """Also after `--touch`, which renews the files' times; an entry without a time, as older ones are, still serves."""
+    study = workflow(
+        CHAIN.replace('"echo 1', '"sleep 3; echo 1').replace("    shell:", '    cache: "omit-software"\n    shell:', 1)
+    )
+    study.cells.mkdir()
+    run = ("snakemake", "--cores", "1", "--cache", "a")
+    study.run(*run)
+    assert 3 <= run_time(study, A) < 10
+    for folder in ("results", ".snakemake"):
+        shutil.rmtree(study.path / folder)
+    began = time.time()
+    assert "from cache" in study.run(*run).output
+    assert 3 <= run_time(study, A) < 10
+    study.run("snakemake", "--cores", "1", "--touch", "--forceall")
+    assert 3 <= run_time(study, A) < 10
+    (noted,) = study.cells.glob("*.sha256")
+    noted.write_text(noted.read_text().split()[0])
+    (study.path / A).unlink()
+    study.run(*run)
+    assert 0 <= run_time(study, A) < time.time() - began
 
 
 # Linked caches

@@ -96,6 +96,35 @@ def test_an_odd_folder_in_any_locale_without_home_or_network(
     assert odd.contents() == finished.contents()
 
 
+def test_what_a_machine_exports_reaches_no_result(study: Study, tmp_path: Path) -> None:
+    """Python's switches, a terminal of no use, another place and time, blanks in paths, files for nobody else."""
+    (tmp_path / "temporary files").mkdir()
+    exported = {
+        "PYTHONOPTIMIZE": "2",  # no docstrings, which the report reads
+        "PYTHONWARNINGS": "error",
+        "PYTHONSTARTUP": "/nowhere",
+        "PYTHONSAFEPATH": "1",
+        "LC_ALL": "tr_TR.UTF-8",
+        "TZ": "Asia/Kathmandu",
+        "TERM": "dumb",
+        "COLUMNS": "1",
+        "NO_COLOR": "1",
+        "TMPDIR": str(tmp_path / "temporary files"),
+        "XDG_CACHE_HOME": "",
+        "XDG_CONFIG_HOME": "relative",
+    }
+    before = study.contents()
+    for name in ("report.html", "figures/figure_1.svg"):
+        (study.path / "reports" / name).unlink()
+    umask = os.umask(0o077)
+    try:
+        ran = study.snakemake(**exported)
+    finally:
+        os.umask(umask)
+    assert ran.jobs == {"reports/README.md", "reports/figures/figure_1.svg"}
+    assert study.contents() == before
+
+
 def runs(python: str) -> bool:
     """Return whether an interpreter is here: a name on PATH may be no more than a note where it could be."""
     return bool(shutil.which(python)) and subprocess.run([python, "-c", ""], capture_output=True).returncode == 0

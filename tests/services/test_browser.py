@@ -128,6 +128,7 @@ def write_report(folder: Path) -> Path:
     for file in ("selection.json", "statistics.json", "claims.json", "pairs.npz"):
         arguments += [f"--{file.partition('.')[0]}", folder / file]
     arguments += ["--figures", folder / "figure_1.svg", "--records", folder / "records"]
+    arguments += ["--tables", folder / "grid.csv", "--table-page", folder / "tables.html"]
     arguments += ["--markdown", folder / "README.md", "--html", folder / "report.html"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["write_report.py", *map(str, arguments)])
@@ -324,16 +325,33 @@ def test_snakemakes_own_report_has_every_figure_and_table(browser: Browser, stud
     figures = {str(path.relative_to(study.path)) for path in study.path.glob("reports/figures/*.svg")}
     names = ("final.csv", "curves.csv", "grid.csv", "selection.json", "statistics.json", "claims.json", "mistakes.csv")
     tables = {f"results/{name}" for name in names} | {"reports/metrics.json"}
-    assert results.keys() == figures | tables | {"reports/report.html", "reports/report.pdf"}
+    assert results.keys() == figures | tables | {
+        f"reports/{name}" for name in ("report.html", "report.pdf", "tables.html")
+    }
     captions = {path: re.sub("<[^>]+>", "", result["caption"]).strip() for path, result in results.items()}
     assert [path for path, caption in captions.items() if not re.fullmatch(r"[A-Z][^{}\n]+\.", caption)] == []
     assert len(set(captions.values())) == len(captions)
-    for category, label in {"Figures": "figure_4", "Tables": "grid search", "Reports": "interactive page"}.items():
+    titles = {title for result in results.values() for title in result["labels"].values()}
+    assert titles >= {"Figure 1. The baseline ConvNet", "The grid of siamese_aux", "All cells of the grid search"}
+    runtimes: Any = opened.page.evaluate("runtimes_spec.data.values")
+    assert len(runtimes) > 20
+    assert min(job["runtime"] for job in runtimes) > 0.01
+    shown = {
+        "Figures": "Figure 4. Mean test error with its standard deviation over rounds",
+        "Tables": "All tables, to read here",
+        "Reports": "Interactive page",
+    }
+    for category, label in shown.items():
         opened.page.get_by_text(category, exact=True).click()
         opened.page.get_by_text(label, exact=True).wait_for()
+        opened.page.locator("tr", has_text=label).locator("[iconname=eye]").click()
         if category == "Figures":
-            opened.page.locator("tr", has_text=label).locator("[iconname=eye]").click()
             opened.page.wait_for_function("[...document.images].some(image => image.naturalWidth > 300)")
+        if category == "Tables":
+            frame = opened.page.frame_locator("iframe")
+            for fold in frame.locator("summary").all():
+                fold.click()
+            frame.get_by_role("cell", name="siamese_aux", exact=True).first.wait_for()
         opened.page.get_by_text("Results", exact=True).click()
     assert [line for line in opened.said if not line.startswith("warning: cdn.tailwindcss.com")] == []
     assert opened.requests == [opened.url]

@@ -89,6 +89,26 @@ def test_a_terminals_line_is_rewritten(monkeypatch: pytest.MonkeyPatch) -> None:
     assert console(logger).partition("damaged")[0].endswith(progress.CLEAR)
 
 
+class Closed(io.StringIO):
+    def write(self, text: str) -> int:
+        raise BrokenPipeError(32, "Broken pipe")
+
+
+def test_a_console_that_is_gone_ends_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in `snakemake 2>&1 | head`."""
+    monkeypatch.setattr(progress, "REPEAT", 0.01)
+    logger = logging.Logger("test", logging.INFO)
+    logger.addHandler(logging.StreamHandler(Closed()))
+    shown = Progress([job(0)])
+    shown.start(logger)
+    begin(logger, 0)
+    shown.ended.wait(0.05)
+    assert shown.thread.is_alive()
+    finish(logger, 0)
+    shown.stop()
+    assert shown.finished == 1
+
+
 def test_epochs_and_time_to_go_come_from_the_logs(logger: logging.Logger, tmp_path: Path) -> None:
     log = tmp_path / "cell.log"
     log.write_text(

@@ -304,9 +304,9 @@ def test_the_steps_after_the_final_rounds(tmp_path: Path, monkeypatch: pytest.Mo
     np.savez("pairs.npz", test_images=np.ones((4, 2, 14, 14), np.uint16))
     records = Path("records")
     records.mkdir()
-    record = {"rule": "cell", "starttime": 10.0, "endtime": 75.0, "incomplete": False}
-    for name in ("rounds", "curves"):  # two outputs of one step
-        (records / name).write_text(json.dumps(record))
+    record = {"rule": "cell", "job_hash": 1, "starttime": 10.0, "endtime": 75.0, "incomplete": False}
+    for name, later in {"rounds": 0.0, "curves": 0.001}.items():  # two outputs of one step
+        (records / name).write_text(json.dumps(record | {"starttime": 10 + later}))
     (records / "running").write_text(json.dumps(record | {"endtime": None, "incomplete": True}))
 
     def plot(name: str, figure: str, *options: object) -> None:
@@ -334,6 +334,11 @@ def test_the_steps_after_the_final_rounds(tmp_path: Path, monkeypatch: pytest.Mo
     arguments += ["--figures", *map(str, sorted(figures.glob("*.svg"))), "--data", json.dumps(DATA)]
     for copy, folder in {"a": "records", "b": "nowhere"}.items():
         files = ["--markdown", f"reports/{copy}.md", "--html", f"reports/{copy}.html"]
+        shown = [
+            *(f"{name}.csv" for name in inputs),
+            *(f"{name}.json" for name in ("selection", "statistics", "metrics")),
+        ]
+        files += ["--tables", *shown, "--table-page", f"reports/tables-{copy}.html"]
         run(monkeypatch, "write_report.py", *arguments, "--records", folder, *files)
 
     assert Path("reports/a.md").read_bytes() == Path("reports/b.md").read_bytes()
@@ -342,6 +347,14 @@ def test_the_steps_after_the_final_rounds(tmp_path: Path, monkeypatch: pytest.Mo
     provenance = re.compile(r'<section id="provenance">.*?</section>', re.DOTALL)
     assert provenance.sub("", a) == provenance.sub("", b) != b
     assert len(a) < 5e6
+    pages = [Path(f"reports/tables-{copy}.html").read_text() for copy in ("a", "b")]
+    assert pages[0] == pages[1]
+    assert re.findall(r"<h2.*?>(.*?)</h2>", pages[0])[:2] == [
+        "All final rounds",
+        "The final rounds&#x27; learning curves",
+    ]
+    for cell in ("10 rows", "differences: 4 rows", "fixed, siamese", "0.11", "mean-resampled.siamese"):
+        assert cell in pages[0]
     links = re.findall(r"\]\(([^)]+)\)", Path("reports/a.md").read_text())
     assert sorted(links) == sorted(f"figures/{path.name}" for path in figures.glob("*.svg"))
     assert all((Path("reports") / link).exists() for link in links)

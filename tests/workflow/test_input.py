@@ -48,6 +48,8 @@ def test_snakemake_says_one_line_and_starts_nothing(finished: Study, tmp_path: P
     ("arguments", "variable", "said"),
     [
         (["--config", "seed=5"], {}, "error: --config and --configfile change nothing here (seed): edit params.yaml"),
+        (["--configfile", "empty.yaml"], {}, "error: --config and --configfile change nothing here (empty.yaml)"),
+        ([], {"DIGITPAIRS_CONSOLE": "ful"}, "error: DIGITPAIRS_CONSOLE = 'ful'; allowed is full"),
         ([], {"SNAKEMAKE_OUTPUT_CACHE": "s3://bucket"}, "error: SNAKEMAKE_OUTPUT_CACHE = 's3://bucket' is a URL"),
     ],
 )
@@ -55,6 +57,7 @@ def test_what_is_ignored_is_refused(
     finished: Study, tmp_path: Path, arguments: list[str], variable: dict[str, str], said: str
 ) -> None:
     (tmp_path / "params.yaml").write_text(TEXT)
+    (tmp_path / "empty.yaml").write_text("{}")
     command = ["snakemake", "--dry-run", "--snakefile", str(finished.path / "Snakefile"), *arguments]
     env = finished.env | variable
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)

@@ -332,12 +332,13 @@ def test_row_17_another_branch_without_checkout(study: Study) -> None:
         "reports/figures/figure_3.svg",
         "reports/report.html",
         "reports/report.pdf",
+        "reports/tables.html",
     ],
 )
 def test_row_18_a_file_deleted(study: Study, file: str) -> None:
     before = study.contents()
     (study.path / file).unlink()
-    names = {"curves.csv": "rounds.csv", "report.html": "README.md"}
+    names = {"curves.csv": "rounds.csv", "report.html": "README.md", "tables.html": "README.md"}
     assert study.snakemake().jobs == {str(Path(file).with_name(names.get(Path(file).name, Path(file).name)))}
     assert study.contents() == before
 

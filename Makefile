@@ -106,8 +106,10 @@ lint: .venv/requirements-dev.stamp  ## style and types of all code and of the Sn
 	mypy
 
 .PHONY: bench
-bench: setup  ## the speed of training, beside the plain loop's
+bench: setup  ## the speed of training, beside the plain loop's; on a GPU, too, where there is one
 	PYTHONPATH=src python benchmarks/speed.py
+	@if PYTHONPATH=src python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then \
+		PYTHONPATH=src python benchmarks/gpu.py --output benchmarks/gpu.json; fi
 
 # Existing pins stay unless pyproject.toml forbids them: delete the lock files first to get the newest versions.
 # The local label, as in torch 2.13.0+cpu, is one machine's; the pin is for all.

@@ -24,6 +24,7 @@ from digitpairs.networks import kernels
 kernels.pin()  # as a step runs
 
 import torch
+from rivals import ordinary, vmapped
 from torch import Tensor, nn
 
 from digitpairs import models, paper
@@ -57,46 +58,6 @@ def useful_flops(net: PairNet) -> float:
     for hook in hooks:
         hook.remove()
     return sum(flops * (2 if first else 3) for flops, first in counted) / pairs
-
-
-def ordinary(net: PairNet, pairs: Pairs, batch_size: int) -> Callable[[], None]:
-    """Return an epoch as a course project writes it: one network, default Adam, batches by index."""
-    images, digits, targets = (torch.from_numpy(array) for array in pairs)
-    optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
-    net.train()
-
-    def epoch() -> None:
-        for index in torch.randperm(len(images)).split(batch_size):
-            loss = net.loss(net(images[index]), targets[index], digits[index])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-
-    return epoch
-
-
-def vmapped(nets: list[PairNet], pairs: Pairs, batch_size: int) -> Callable[[], None]:
-    """Return an epoch of several networks under `torch.func.vmap`, which allows no running statistics."""
-    images, digits, targets = (torch.from_numpy(array) for array in pairs)
-    for net in nets:
-        torch.func.replace_all_batch_norm_modules_(net.train())
-    parameters, buffers = torch.func.stack_module_state(nets)
-    optimizer = torch.optim.Adam(parameters.values(), lr=0.01)
-
-    def loss(p: dict[str, Tensor], b: dict[str, Tensor], x: Tensor, t: Tensor, d: Tensor) -> Tensor:
-        return nets[0].loss(torch.func.functional_call(nets[0], (p, b), (x,)), t, d)
-
-    gradients = torch.func.vmap(torch.func.grad(loss), randomness="error")
-
-    def epoch() -> None:
-        orders = torch.stack([torch.randperm(len(images)) for _ in nets])
-        for index in orders.split(batch_size, dim=1):
-            found = gradients(parameters, buffers, images[index], targets[index], digits[index])
-            for name, parameter in parameters.items():
-                parameter.grad = found[name]
-            optimizer.step()
-
-    return epoch
 
 
 def ours(configuration: Configuration, pairs: Pairs) -> Callable[[], None]:

@@ -11,6 +11,7 @@ rule ablation:
     cache: "omit-software"
     priority: longest_first
     resources:
+        gpu=GPUS,
         mem_mb=lambda _, attempt: attempt * megabytes(plan.n_pairs * study.ablations.rounds),
         runtime=lambda wildcards, attempt: (
             attempt * minutes(**plan.longest(wildcards.model), rounds=study.ablations.rounds)

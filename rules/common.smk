@@ -17,7 +17,7 @@ for variable in unwanted(os.environ):  # before `folders` reads where the user's
 from snakemake.logging import logger
 
 import exactrun
-from digitpairs import folders, models
+from digitpairs import devices, folders, models
 from digitpairs.cells import CELL
 from digitpairs.errors import StudyError
 from digitpairs.networks import kernels
@@ -32,6 +32,7 @@ from digitpairs.plan import (
     LARGER_CELL,
     MORE_PAIRS,
     PROTOCOLS,
+    STACK,
     TABLES,
     Plan,
     arguments,
@@ -50,6 +51,8 @@ try:
     study = load_params("params.yaml")
     # A cell is computed once per machine: an exported SNAKEMAKE_OUTPUT_CACHE may name a folder that a team shares.
     cache = folders.cell_cache(os.getenv("SNAKEMAKE_OUTPUT_CACHE"), instead=Path(".snakemake/cells"))
+    # Snakemake has `nodes` where an executor gives steps to other machines.
+    device = devices.resolve(study.train.device, elsewhere=workflow.resource_settings.nodes is not None)
 except StudyError as error:
     sys.exit(f"error: {error}")  # a WorkflowError would add where it was raised
 
@@ -69,12 +72,15 @@ kernels.set_environment()  # exported variables change no number: docs/reproduci
 
 plan = Plan(
     study,
+    device=device.name,
     has_mnist=len(list(MNIST.glob("*-idx[13]-ubyte*"))) >= 4,
     has_more_data=Path("results/more_data.csv").exists(),
 )
 if workflow.is_main_process:
     if not kernels.can_share():
         logger.warning("this processor is no x86-64 with AVX2 and FMA: numbers may differ from those of other machines")
+    if device.reason:
+        logger.warning(f"train.device: the processor: {device.reason}")
     if study.more_data and not plan.trains_more_data:
         kept = "its table stays as it is" if plan.shows_more_data else "not computed"
         logger.warning(f"more_data: {kept}: the full MNIST is not in {MNIST} (`make mnist` fetches it)")

@@ -12,6 +12,7 @@ rule final:
     cache: "omit-software"
     priority: longest_first
     resources:
+        gpu=GPUS,
         mem_mb=lambda _, attempt: attempt * megabytes(plan.n_pairs * study.final.rounds),
         runtime=lambda wildcards, attempt: (
             attempt * minutes(**plan.longest(wildcards.model), rounds=study.final.rounds)

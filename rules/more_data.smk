@@ -30,6 +30,7 @@ rule larger_cell:
         "logs/more_data/{model}/n_train~{n_train}.log",
     cache: "omit-software"
     resources:
+        gpu=GPUS,
         mem_mb=lambda wildcards, attempt: attempt * megabytes(larger_n_pairs(wildcards)),
         runtime=lambda wildcards, attempt: (
             attempt

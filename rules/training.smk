@@ -1,15 +1,17 @@
 # Training: the command that all training rules share, and their arguments, code and input by wildcards.
+TRAINER = "train_stack.py" if device.stacked else "train.py"
+GPUS = int(device.name == "cuda")  # of a training step
 
 
 def training_code(wildcards):
     """Digest the code that trains a model, without the other models' modules."""
-    return code("train.py", source(models.path(wildcards.model)))
+    return code(TRAINER, source(models.path(wildcards.model)))
 
 
 def train(stream):
     """Return the command of a rule that trains all rounds of a configuration."""
     return step(
-        f"train.py --stream {stream} {{params.arguments}} --pairs {{input.pairs:q}}"
+        f"{TRAINER} --stream {stream} {{params.arguments}} --pairs {{input.pairs:q}}"
         ' --states "$STATES"/{params.run} --output {output:q}'
     )
 
@@ -27,7 +29,8 @@ def chosen(model, by="chosen"):
 
 def cell_training(wildcards):
     """Return the arguments of the training run that a cell is a stage of."""
-    configuration = {key: wildcards[key] for key in ("batch_size", "learning_rate")}
+    keys = ("batch_size", "learning_rate")
+    configuration = {key: wildcards[key] for key in keys if key in wildcards.keys()}
     return plan.training(wildcards.model, configuration, study.grid.rounds)
 
 

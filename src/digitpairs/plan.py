@@ -27,6 +27,7 @@ BY_TEST = "resampled_by_test"  # the configurations that the paper's rule choose
 
 DATASET = "data/pairs/seed~{seed}.npz"
 CELL_ROUNDS = f"results/grid/{CELL}/rounds.csv"
+STACK = "results/grid/{model}/batch_size~{batch_size}/stack.csv"  # on a GPU: all cells of a model and batch size
 FINAL = "results/final/{protocol}/{model}/"
 FINAL_FILES = ("rounds.csv", "curves.csv", "rounds.safetensors")
 ABLATION = "results/ablations/{parameter}~{value}/{model}/rounds.csv"
@@ -71,10 +72,13 @@ class Figure:
 
 
 class Plan:
-    """The plan for the params `study`; the part `more_data` is computed where `has_mnist`, else its table is kept."""
+    """The plan for the params `study`, trained on `device`.
 
-    def __init__(self, study: "Params", *, has_mnist: bool = False, has_more_data: bool = False):
-        self.study = study
+    The part `more_data` is computed where `has_mnist`, else its table is kept.
+    """
+
+    def __init__(self, study: "Params", *, device: str = "cpu", has_mnist: bool = False, has_more_data: bool = False):
+        self.study, self.device = study, device
         self.trains_more_data = bool(study.more_data) and has_mnist
         self.shows_more_data = bool(study.more_data) and (has_mnist or has_more_data)
 
@@ -202,7 +206,7 @@ class Plan:
             rounds=rounds,
             weight_decay=changed.get("weight_decay", self.study.train.weight_decay),
             seed=self.study.seed,
-            device=self.study.train.device,
+            device=self.device,
         )
 
     def longest(self, model: str) -> dict[str, int]:

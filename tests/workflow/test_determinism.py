@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 from studies import contents
 
+from digitpairs import devices
 from digitpairs.data.bundled import load_bundled
 from digitpairs.data.pairs import make_pairs, to_npz
 
@@ -215,13 +216,14 @@ def test_images_that_are_not_there(original: Path, steps: dict[str, str], tmp_pa
     assert contents(study) == before
 
 
-def test_a_failing_cell_shows_the_end_of_its_log(tmp_path: Path) -> None:
+def test_a_gpu_that_is_not_there(tmp_path: Path) -> None:
+    """With `cuda`, one line and nothing else; with `auto`, a warning, and the processor's results."""
     study = new_study(tmp_path)
+    if not (reason := devices.missing()):
+        pytest.skip("there is a GPU here")
     (study / "params.yaml").write_text(PARAMS.replace("batch_norm: before", "batch_norm: before, device: cuda"))
-    cell = "baseline/batch_size~20/learning_rate~0.01/epochs~2"
-    output = run(study, "--cores", "1", f"results/grid/{cell}/rounds.csv", code=1)
-    log = (study / f"logs/grid/{cell}.log").read_text()
-    assert log.startswith("error: params.yaml: train.device = 'cuda', but torch sees no GPU here")
-    assert log in output
+    output = run(study, "--cores", "1", code=1)
+    assert output.splitlines()[-1].startswith(f"error: params.yaml: train.device = 'cuda', but {reason}")
     assert "Traceback" not in output
-    assert not (study / f"results/grid/{cell}/rounds.csv").exists()
+    (study / "params.yaml").write_text(PARAMS.replace("batch_norm: before", "batch_norm: before, device: auto"))
+    assert f"train.device: the processor: {reason}" in run(study, "-n")

@@ -1,0 +1,44 @@
+# The cells of the grid on a GPU: all of a model and batch size are trained as one stack, whose table each takes its rounds
+# from. A new value trains what it adds: the stack's step finds the states of what it has trained before.
+
+
+def stack_training(wildcards):
+    """Return the arguments of the cells of a model and batch size, all learning rates and numbers of epochs."""
+    values = plan.grid[wildcards.model]
+    return arguments(learning_rate=json.dumps(values["learning_rate"]), epochs=json.dumps(values["epochs"]))
+
+
+rule stack:
+    input:
+        pairs=plan.datasets[0],
+    output:
+        STACK,
+    log:
+        "logs/grid/{model}/batch_size~{batch_size}.log",
+    cache: "omit-software"
+    priority: lambda wildcards: -int(wildcards.batch_size)  # the longest first
+    resources:
+        gpu=GPUS,
+        mem_mb=lambda _, attempt: attempt * (3000 + megabytes(plan.n_pairs)),
+        runtime=lambda _, attempt: attempt * 30,
+    params:
+        arguments=lambda wildcards: f"{cell_training(wildcards)} {stack_training(wildcards)}",
+        run=lambda wildcards: identity(cell_training(wildcards), training_code(wildcards)),
+        code=training_code,
+    shell:
+        train("grid")
+
+
+rule cell:
+    input:
+        STACK,
+    output:
+        CELL_ROUNDS,
+    log:
+        f"logs/grid/{CELL}.log",
+    localrule: True
+    params:
+        arguments=lambda wildcards: arguments(learning_rate=wildcards.learning_rate, epochs=wildcards.epochs),
+        code=code("take_cell.py"),
+    shell:
+        step("take_cell.py --stack {input:q} {params.arguments} --output {output:q}")

@@ -2,8 +2,8 @@
 
 ABLATIONS = ["results/ablations.csv"] if study.ablations else []
 MORE_DATA = ["results/more_data.csv"] if plan.shows_more_data else []
-# By name: an ablation's reference value, and what the networks whose parameters are counted are made with.
-TRAIN = arguments(train=study.train.model_dump_json(exclude={"device"}))
+# By name: if the data are the paper's, an ablation's reference value, and what the networks whose parameters are counted are made with.
+VALUES = arguments(source=study.data.source, train=study.train.model_dump_json(exclude={"device"}))
 
 
 rule statistics:
@@ -19,7 +19,7 @@ rule statistics:
         "logs/statistics.log",
     localrule: True
     params:
-        arguments=TRAIN,
+        arguments=VALUES,
         code=code("compute_statistics.py"),
     shell:
         step(
@@ -41,7 +41,7 @@ rule claims:
         "logs/claims.log",
     localrule: True
     params:
-        arguments=TRAIN,
+        arguments=VALUES,
         code=code("judge_claims.py", *MODEL_FILES),
     shell:
         step(

@@ -17,7 +17,7 @@ for variable in unwanted(os.environ):  # before `folders` reads where the user's
 from snakemake.logging import logger
 
 import exactrun
-from digitpairs import devices, folders, models
+from digitpairs import devices, folders, models, paper
 from digitpairs.cells import CELL
 from digitpairs.errors import StudyError
 from digitpairs.networks import kernels
@@ -76,6 +76,10 @@ plan = Plan(
     has_mnist=len(list(MNIST.glob("*-idx[13]-ubyte*"))) >= 4,
     has_more_data=Path("results/more_data.csv").exists(),
 )
+try:
+    texts = {"captions": plan.captions, "descriptions": plan.descriptions}  # what added figures and models say
+except StudyError as error:
+    sys.exit(f"error: {error}")
 if workflow.is_main_process:
     if not kernels.can_share():
         logger.warning("this processor is no x86-64 with AVX2 and FMA: numbers may differ from those of other machines")
@@ -83,7 +87,10 @@ if workflow.is_main_process:
         logger.warning(f"train.device: the processor: {device.reason}")
     if study.more_data and not plan.trains_more_data:
         kept = "its table stays as it is" if plan.shows_more_data else "not computed"
-        logger.warning(f"more_data: {kept}: the full MNIST is not in {MNIST} (`make mnist` fetches it)")
+        why = f"the full MNIST is not in {MNIST} (`make mnist` fetches it)"
+        if study.data.source not in paper.SOURCES:
+            why = f"its pairs are of MNIST, and data.source = {study.data.source!r} is not"
+        logger.warning(f"more_data: {kept}: {why}")
     if leftovers := plan.leftovers(Path()):
         logger.warning(f"files of models that params.yaml does not name; to remove them: rm -r {shlex.join(leftovers)}")
 
@@ -113,7 +120,8 @@ def listed(result, kind, title=None, captions="captions"):
     def labels(wildcards):
         from digitpairs.reporting import titles  # which that report alone needs
 
-        return {kind: title or titles.title(result.format_map(wildcards))}
+        figure = plan.figures[wildcards.figure].caption if kind == "figure" else ""
+        return {kind: title or titles.title(result.format_map(wildcards), figure)}
 
     captions = f"../src/digitpairs/reporting/{captions}.rst"
     return report(result, caption=captions, category=f"{kind.capitalize()}s", labels=labels)

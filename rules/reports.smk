@@ -1,6 +1,7 @@
 # Figures, the page, the article.
 
 FIGURES = expand("reports/figures/{figure}.svg", figure=plan.figures)
+TEXTS = json.dumps(texts)
 
 
 rule figure:
@@ -14,6 +15,7 @@ rule figure:
     localrule: True
     params:
         arguments=lambda wildcards: plan.figure_arguments(wildcards.figure),
+        caption=lambda wildcards: plan.figures[wildcards.figure].caption,
         code=lambda wildcards: code("plot.py", *map(source, plan.figures[wildcards.figure].code)),
     shell:
         step("plot.py {params.arguments} --output {output:q}")
@@ -48,8 +50,8 @@ rule report:
         "logs/report.log",
     localrule: True
     params:
-        arguments=arguments(data=json.dumps(study.data.model_dump())),
-        code=code("write_report.py", "src/digitpairs/reporting/captions.rst"),
+        arguments=arguments(data=json.dumps(study.data.model_dump()), texts=TEXTS, device=plan.device),
+        code=code("write_report.py"),
     shell:
         step(
             "write_report.py --final {input.final:q} --curves {input.curves:q} --grid {input.grid:q}"
@@ -74,7 +76,7 @@ rule article:
         "logs/article.log",
     localrule: True
     params:
-        arguments=arguments(params=json.dumps(study.model_dump(), sort_keys=True)),
+        arguments=arguments(params=json.dumps(study.model_dump(), sort_keys=True), texts=TEXTS),
         code=code("typeset_article.py", "src/digitpairs/reporting/article.typ"),
     shell:
         step(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from digitpairs import errors, tables
+from digitpairs import errors, paper, tables
 from digitpairs.analysis import findings
 from digitpairs.files import write_atomically
 
@@ -17,6 +17,7 @@ def main() -> None:
     parser.add_argument("--final", type=Path, required=True, help="csv: final rounds of all protocols and models")
     parser.add_argument("--grid", type=Path, required=True, help="csv: one row a cell and round")
     parser.add_argument("--selection", type=Path, required=True, help="json: the chosen configurations")
+    parser.add_argument("--source", required=True, help="`data.source` of params.yaml: other data have no paper")
     parser.add_argument("--train", type=json.loads, required=True, help="json: the section `train` of params.yaml")
     parser.add_argument("--ablations", type=Path, nargs="?", help="csv, if any: rounds at other values of `train`")
     parser.add_argument("--more-data", type=Path, nargs="?", help="csv, if any: rounds with more training pairs")
@@ -29,6 +30,7 @@ def main() -> None:
         args.train,
         pd.read_csv(args.ablations) if args.ablations else None,
         pd.read_csv(args.more_data) if args.more_data else None,
+        paper.published(args.source),
     )
     write_atomically(args.output, tables.to_json(statistics).encode())
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from digitpairs import errors, models, tables
+from digitpairs import errors, models, paper, tables
 from digitpairs.analysis import claims
 from digitpairs.files import write_atomically
 
@@ -25,6 +25,7 @@ def main() -> None:
     parser.add_argument("--curves", type=Path, required=True, help="csv: their learning curves")
     parser.add_argument("--grid", type=Path, required=True, help="csv: one row a cell and round")
     parser.add_argument("--selection", type=Path, required=True, help="json: the chosen configurations")
+    parser.add_argument("--source", required=True, help="`data.source` of params.yaml: other data have no claims")
     parser.add_argument("--train", type=json.loads, required=True, help="json: the section `train` of params.yaml")
     parser.add_argument("--ablations", type=Path, nargs="?", help="csv, if any: rounds at other values of `train`")
     parser.add_argument("--output", type=Path, required=True, help="json: the claims with their verdicts")
@@ -38,7 +39,8 @@ def main() -> None:
         parameters={model: count_parameters(model, args.train) for model in selection},
         ablations=pd.read_csv(args.ablations) if args.ablations else None,
     )
-    write_atomically(args.output, tables.to_json(claims.judge(study)).encode())
+    found = claims.judge(study) if paper.published(args.source) else []
+    write_atomically(args.output, tables.to_json(found).encode())
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--figure", choices=names, required=True, help="the module that draws it")
     parser.add_argument("--model", help="of an architecture or a grid")
+    parser.add_argument("--source", help="of a figure that shows the paper's numbers: `data.source` of params.yaml")
     parser.add_argument("--options", type=json.loads, help="json: the arguments of that model's Net")
     parser.add_argument("--pairs", type=Path, help="npz: the dataset of the grid and of fixed rounds")
     parser.add_argument("--final", type=Path, help="csv: final rounds of all protocols and models")
@@ -44,7 +45,7 @@ def main() -> None:
     module = importlib.import_module(f"{figures.__name__}.{args.figure}")
     if missing := [f"--{name}" for name in module.READS if getattr(args, name) is None]:
         parser.error(f"--figure {args.figure} needs {' and '.join(missing)}")
-    given = {name: value for name in ("model", "options") if (value := getattr(args, name)) is not None}
+    given = {name: value for name in ("model", "source", "options") if (value := getattr(args, name)) is not None}
     figure = module.draw(**given, **{name: read(getattr(args, name)) for name in module.READS})
     for path in args.output:
         write_atomically(path, style.render(figure, path.suffix))

@@ -24,12 +24,15 @@ def main() -> None:
     parser.add_argument(
         "--params", type=Params.model_validate_json, required=True, help="json: the study's params.yaml"
     )
+    parser.add_argument(
+        "--texts", type=json.loads, required=True, help="json: captions of figures, added models' texts"
+    )
     parser.add_argument("--figures", nargs="+", type=Path, required=True, help="the figures, .svg, that exist")
     parser.add_argument("--output", type=Path, required=True, help="file: .pdf")
     args = parser.parse_args()
     results = {name: json.loads(getattr(args, name).read_text(encoding="utf-8")) for name in RESULTS}
     figures = {path.stem: path.read_bytes() for path in args.figures}
-    write_atomically(args.output, article.typeset(results, pd.read_csv(args.grid), args.params, figures))
+    write_atomically(args.output, article.typeset(results, pd.read_csv(args.grid), args.params, figures, args.texts))
 
 
 if __name__ == "__main__":

@@ -52,6 +52,10 @@ def main() -> None:
         "--tables", nargs="+", type=Path, required=True, help="csv, json: what the page of tables shows"
     )
     parser.add_argument("--data", type=json.loads, required=True, help="json: the section `data` of params.yaml")
+    parser.add_argument(
+        "--texts", type=json.loads, required=True, help="json: captions of figures, added models' texts"
+    )
+    parser.add_argument("--device", required=True, help="what the networks were trained on: cpu or cuda")
     parser.add_argument("--records", type=Path, required=True, help="folder: Snakemake's records of the steps' times")
     parser.add_argument("--markdown", type=Path, required=True, help="output: refers to the figures' files")
     parser.add_argument("--html", type=Path, required=True, help="output: contains the figures")
@@ -71,9 +75,11 @@ def main() -> None:
         data=args.data,
         ablations=pd.read_csv(args.ablations) if args.ablations else None,
         more_data=pd.read_csv(args.more_data) if args.more_data else None,
+        descriptions=args.texts["descriptions"],
     )
     figures = {path.stem: path.read_bytes() for path in args.figures}
-    blocks = report.compose(study, figures, provenance(args.pairs, args.records))
+    captions = {name: args.texts["captions"][name] for name in figures}
+    blocks = report.compose(study, captions, provenance(args.pairs, args.device, args.records))
     folder = Path(os.path.relpath(args.figures[0].parent, args.markdown.parent)).as_posix()
     write_atomically(args.markdown, page.to_markdown(blocks, folder).encode())
     write_atomically(args.html, page.to_html(blocks, figures, charts.runtime()).encode())
@@ -86,7 +92,7 @@ def content(path: Path) -> Any:
     return pd.read_csv(path) if path.suffix == ".csv" else json.loads(path.read_text(encoding="utf-8"))
 
 
-def provenance(pairs: Path, records: Path) -> list[page.Block]:
+def provenance(pairs: Path, device: str, records: Path) -> list[page.Block]:
     """Return the metadata of this build: revision, data, versions, machine, time."""
     processor = origin.processor() or "unknown processor"
     facts = {
@@ -94,6 +100,7 @@ def provenance(pairs: Path, records: Path) -> list[page.Block]:
         "Data": f"SHA-256 of {pairs.as_posix()}: {hashlib.sha256(pairs.read_bytes()).hexdigest()}",
         "Python": platform.python_version(),
         "Packages": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
+        "Trained on": {"cpu": "the processor", "cuda": "a GPU"}[device],
         "Machine": f"{platform.system()} {platform.machine()}, {processor}, {os.cpu_count()} cores",
         "Written": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     }

@@ -4,6 +4,7 @@ Plain functions of params.yaml, without Snakemake, torch or files: the rules nam
 selection takes the chosen configuration as an argument.
 """
 
+import ast
 import hashlib
 import json
 import math
@@ -14,9 +15,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from digitpairs import models
+from digitpairs import models, paper
 from digitpairs.cells import CELL, cells
+from digitpairs.errors import StudyError
 from digitpairs.literals import words
+from digitpairs.reporting import palette
 
 if TYPE_CHECKING:
     from digitpairs.params import Params
@@ -43,6 +46,8 @@ TABLES = {  # the options of the scripts that read them
 }
 FACTORS = words(SOURCE / "analysis/factors.py", "FACTORS")
 ARCHITECTURES = {"figure_1": "baseline", "figure_2": "siamese"}  # the paper's Figures 1 and 2
+OF_A_MODEL = ("architecture", "grid")  # modules that draw a figure for each of several models
+BESIDE_THE_PAPER = ("figure_3", "figure_4", "grid")  # modules that show the paper's numbers, if they are of these data
 FIGURE_MODULES = SOURCE / "reporting/figures"
 
 Table = tuple[str, dict[str, Any]]  # a table's path, and {column: value} that tells it apart in a larger one
@@ -68,7 +73,18 @@ class Figure:
     @property
     def reads(self) -> tuple[str, ...]:
         """The tables that it shows, by their options: `READS` in its module."""
-        return words(self.path, "READS")
+        return self._constant("READS")
+
+    @property
+    def caption(self) -> str:
+        """What it shows, with code between double backticks: `CAPTION` in its module, where {model} is its model."""
+        return "".join(self._constant("CAPTION")).replace("{model}", self.values.get("model", ""))
+
+    def _constant(self, name: str) -> tuple[str, ...]:
+        try:
+            return words(self.path, name)
+        except ValueError as error:
+            raise StudyError(f"{_shown(self.path)}: a figure's module needs {name}") from error
 
 
 class Plan:
@@ -79,8 +95,9 @@ class Plan:
 
     def __init__(self, study: "Params", *, device: str = "cpu", has_mnist: bool = False, has_more_data: bool = False):
         self.study, self.device = study, device
-        self.trains_more_data = bool(study.more_data) and has_mnist
-        self.shows_more_data = bool(study.more_data) and (has_mnist or has_more_data)
+        wanted = bool(study.more_data) and study.data.source in paper.SOURCES
+        self.trains_more_data = wanted and has_mnist
+        self.shows_more_data = wanted and (has_mnist or has_more_data)
 
     @cached_property
     def grid(self) -> dict[str, dict[str, Any]]:
@@ -91,6 +108,11 @@ class Plan:
     def models(self) -> list[str]:
         """The models of the grid, by name."""
         return list(self.grid)
+
+    @property
+    def trained(self) -> set[str]:
+        """All models that are trained: those of the grid, and those trained on more data alone."""
+        return {*self.grid, *(self.study.more_data.configurations if self.study.more_data else ())}
 
     @property
     def n_pairs(self) -> int:
@@ -157,27 +179,41 @@ class Plan:
 
     def leftovers(self, root: Path) -> list[str]:
         """Return folders and figures below `root` that belong to models which the study no longer has."""
-        known = {*self.models, *(self.study.more_data.configurations if self.study.more_data else ())}
         patterns = ("results/grid/*", "results/final/*/*", "results/ablations/*/*", "results/more_data/*")
-        folders = [path for pattern in patterns for path in root.glob(pattern) if path.name not in known]
+        folders = [path for pattern in patterns for path in root.glob(pattern) if path.name not in self.trained]
         figures = [path for path in root.glob("reports/figures/grid_*.*") if path.stem not in self.figures]
         return sorted(path.relative_to(root).as_posix() for path in (*folders, *figures))
 
     @cached_property
     def figures(self) -> dict[str, Figure]:
-        """The figures by name."""
-        architectures = {
-            name: Figure("architecture", {"model": model, "options": self.options(model)})
-            for name, model in ARCHITECTURES.items()
-        }
-        grids = {f"grid_{model}": Figure("grid", {"model": model}) for model in self.models}
+        """The figures by name: one of each module, and of those `OF_A_MODEL` one for each model."""
         beyond = {
             "two_factors": set(FACTORS) <= set(self.models),
             "ablations": self.ablations,
             "more_data": self.shows_more_data,
         }
-        names = ["task", "figure_3", "figure_4", "learning_curves", *(name for name, shown in beyond.items() if shown)]
-        return architectures | {name: Figure(name) for name in names} | grids
+        modules = (path.stem for path in FIGURE_MODULES.glob("[!_]*.py"))
+        single = {name: self._figure(name) for name in modules if name not in OF_A_MODEL and beyond.get(name, True)}
+        architectures = {
+            name: self._figure("architecture", model=model, options=self.options(model))
+            for name, model in ARCHITECTURES.items()
+        }
+        grids = {f"grid_{model}": self._figure("grid", model=model) for model in self.models}
+        return dict(sorted((single | architectures).items())) | grids
+
+    def _figure(self, module: str, **values: str) -> Figure:
+        beside = {"source": self.study.data.source} if module in BESIDE_THE_PAPER else {}
+        return Figure(module, values | beside)
+
+    @property
+    def captions(self) -> dict[str, str]:
+        """The captions of the figures, by name."""
+        return {name: figure.caption for name, figure in self.figures.items()}
+
+    @property
+    def descriptions(self) -> dict[str, str]:
+        """What each model is that was added to the study, which describes its own: the first line of its module."""
+        return {model: _description(models.path(model)) for model in sorted(self.trained - {*palette.KNOWN})}
 
     def figure_input(self, name: str) -> dict[str, str]:
         """Return a figure's input: {option: path}."""
@@ -213,6 +249,18 @@ class Plan:
         """Return the epochs, batch size and pairs with which a model's grid trains longest: a bound for any choice."""
         values = self.study.grid.models[model]
         return {"epochs": max(values.epochs), "batch_size": min(values.batch_size), "n_train": self.study.data.n_train}
+
+
+def _description(module: Path) -> str:
+    """Return the first line of a module's docstring, without its full stop; the module is not run."""
+    text = ast.get_docstring(ast.parse(module.read_text(encoding="utf-8")))
+    if not text:
+        raise StudyError(f"{_shown(module)}: a model's module needs a docstring, whose first line describes the model")
+    return text.partition("\n")[0].removesuffix(".")
+
+
+def _shown(module: Path) -> str:
+    return module.relative_to(SOURCE.parents[1]).as_posix()
 
 
 def minutes(epochs: int, batch_size: int, n_train: int, rounds: int) -> int:

@@ -107,8 +107,8 @@ def write_report(folder: Path) -> Path:
     numbers = findings.tabulate(study, grid, chosen, TRAIN, ablations, more_data)
     counts = dict.fromkeys(MODELS, 1000)
     found: Any = claims.judge(claims.Study(study, {"fixed": curves}, grid, chosen, counts, ablations))
-    texts = {"selection": json.dumps(chosen), "statistics": tables.to_json(numbers), "claims": tables.to_json(found)}
-    for name, text in texts.items():
+    results = {"selection": json.dumps(chosen), "statistics": tables.to_json(numbers), "claims": tables.to_json(found)}
+    for name, text in results.items():
         (folder / f"{name}.json").write_text(text)
     for name, table in {"grid": grid, "mistakes": mistakes, "ablations": ablations, "more_data": more_data}.items():
         table.to_csv(folder / f"{name}.csv", index=False)
@@ -122,13 +122,16 @@ def write_report(folder: Path) -> Path:
     svg = '<svg xmlns="http://www.w3.org/2000/svg" width="600" height="200"><circle cx="9" cy="9" r="9"/></svg>'
     (folder / "figure_1.svg").write_text(svg)
     data = {"source": "bundled", "n_train": 100, "n_validation": 50, "n_test": 60}
-    arguments: list[object] = ["--data", json.dumps(data)]
+    texts = {"captions": {"figure_1": "What it shows."}, "descriptions": {}}
+    arguments: list[object] = ["--data", json.dumps(data), "--texts", json.dumps(texts)]
     for name in ("final", "curves", "grid", "mistakes", "ablations", "more_data"):
         arguments += [f"--{name.replace('_', '-')}", folder / f"{name}.csv"]
     for file in ("selection.json", "statistics.json", "claims.json", "pairs.npz"):
         arguments += [f"--{file.partition('.')[0]}", folder / file]
     arguments += ["--figures", folder / "figure_1.svg", "--records", folder / "records"]
-    arguments += ["--tables", folder / "grid.csv", "--table-page", folder / "tables.html"]
+    (folder / "results").mkdir()  # titles are told by the study's own paths
+    grid.to_csv(folder / "results/grid.csv", index=False)
+    arguments += ["--tables", folder / "results/grid.csv", "--table-page", folder / "tables.html"]
     arguments += ["--markdown", folder / "README.md", "--html", folder / "report.html"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["write_report.py", *map(str, arguments)])

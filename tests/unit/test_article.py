@@ -33,7 +33,12 @@ NAMES = ("figure_1", "figure_2", "figure_3", "figure_4", "learning_curves", "two
 class Study:
     """A small study: its results as files hold them, with or without what goes beyond the paper."""
 
-    def __init__(self, means: Mapping[str, float] = MEANS, n: int = 5, beyond: bool = True):
+    def __init__(self, means: Mapping[str, float] = MEANS, n: int = 5, beyond: bool = True, **data: str):
+        self.settings: dict[str, Any] = {
+            "seed": 0,
+            "data": {"source": "bundled", "n_train": 1000, "n_validation": 500, "n_test": 1000} | data,
+        }
+        published = paper.published(self.settings["data"]["source"])
         models = list(means) if beyond else list(paper.RESULTS)
         rng = np.random.default_rng(0)
 
@@ -60,14 +65,12 @@ class Study:
         parts = (ablations, more) if beyond else (None, None)
         study = claims.Study(final, {}, self.grid, choice, dict.fromkeys(models, 1000), parts[0])
         results = {
-            "statistics": findings.tabulate(final, self.grid, choice, TRAIN, *parts),
-            "claims": claims.judge(study),
+            "statistics": findings.tabulate(final, self.grid, choice, TRAIN, parts[0], parts[1], published),
+            "claims": claims.judge(study) if published else [],
             "selection": choice,
         }
         self.results: dict[str, Any] = json.loads(tables.to_json(results))
-        self.settings: dict[str, Any] = {
-            "seed": 0,
-            "data": {"source": "bundled", "n_train": 1000, "n_validation": 500, "n_test": 1000},
+        self.settings |= {
             "train": TRAIN,
             "grid": {"rounds": n} | dict.fromkeys(models, VALUES),
             "select": {"by": "validation"},
@@ -75,6 +78,8 @@ class Study:
         }
         names = [*NAMES[: 8 if beyond else 5], *(f"grid_{model}" for model in models)]
         self.figures: dict[str, bytes] = dict.fromkeys(names, SVG % (640, 360))
+        captions = {name: f"What ``{name}`` shows." for name in names}
+        self.texts = {"captions": captions, "descriptions": {"rule": "A network that was added"}}
 
     def params(self, folder: Path) -> Params:
         file = folder / "params.yaml"
@@ -82,7 +87,7 @@ class Study:
         return load_params(file)
 
     def pdf(self, folder: Path) -> bytes:
-        return article.typeset(self.results, self.grid, self.params(folder), self.figures)
+        return article.typeset(self.results, self.grid, self.params(folder), self.figures, self.texts)
 
     def text(self, folder: Path) -> str:
         return read(self.pdf(folder))
@@ -189,6 +194,29 @@ def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
     assert b"CreationDate" not in first.pdf(tmp_path)
 
 
+def test_other_data_have_none_of_the_paper(tmp_path: Path) -> None:
+    study = Study(source="idx", folder="some/clothes")
+    study.results["statistics"]["more_data"] = {}  # whose pairs are MNIST's
+    text = study.text(tmp_path)
+    assert not re.search(r"MNIST|digit|handwritten|the paper's (mean|choice)|0\.1835|0\.1108|0\.0359", text, re.I)
+    assert "A study of clothes, after the EE-559 report" in text
+    assert "none is held against clothes" in text
+    assert "claims" not in text
+
+
+def test_additions_are_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (*MEANS, "rule"):
+        (tmp_path / f"{name}.py").touch()
+    monkeypatch.setattr("digitpairs.models.FOLDER", tmp_path)
+    study = Study({**MEANS, "rule": 0.05})
+    study.figures["share"] = SVG % (640, 360)
+    study.texts["captions"]["share"] = "What ``share`` shows."
+    text = study.text(tmp_path)
+    assert "rule was added to the study: A network that was added." in text
+    found = re.search(r"Further figures (Figure \d) was added to the study\.", text)
+    assert found and f"{found[1]}. What share shows." in text
+
+
 def test_figures_make_room(tmp_path: Path) -> None:
     study = Study()
     study.figures |= {name: SVG % (400, 560) for name in study.figures if name.startswith(("grid", "learning"))}
@@ -213,7 +241,11 @@ def test_the_script_writes_what_the_library_sets(tmp_path: Path, monkeypatch: py
     for name, image in study.figures.items():
         (tmp_path / f"{name}.svg").write_bytes(image)
     files = {name: tmp_path / f"{name}.json" for name in study.results} | {"grid": tmp_path / "grid.csv"}
-    inputs = [f"--params={params}", *(f"--{name}={file}" for name, file in files.items())]
+    inputs = [
+        f"--params={params}",
+        f"--texts={json.dumps(study.texts)}",
+        *(f"--{name}={file}" for name, file in files.items()),
+    ]
     pictures = ["--figures", *map(str, sorted(tmp_path.glob("*.svg")))]
     script = SCRIPTS / "typeset_article.py"
     monkeypatch.setattr(sys, "argv", [str(script), *inputs, *pictures, "--output", str(tmp_path / "report.pdf")])

@@ -295,7 +295,7 @@ def test_the_scripts_write_verdicts_and_statistics(tmp_path: Path, monkeypatch: 
 
     def run(script: str, *options: str) -> Any:
         arguments = ["--final", "final.csv", "--grid", "grid.csv", "--selection", "selection.json"]
-        arguments += ["--train", json.dumps(TRAIN), "--output", "output.json"]
+        arguments += ["--source", "bundled", "--train", json.dumps(TRAIN), "--output", "output.json"]
         monkeypatch.setattr(sys, "argv", [script, *arguments, *options])
         runpy.run_path(str(SCRIPTS / script), run_name="__main__")
         return json.loads(Path("output.json").read_bytes())

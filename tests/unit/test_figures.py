@@ -108,7 +108,7 @@ def test_a_change_in_the_code_changes_the_drawing(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("suffix", [".svg", ".png"])
 def test_figures_are_the_same_bytes_each_time(suffix: str) -> None:
     final = tidy({"fixed": {"baseline": rounds(0.18), "siamese": rounds(0.11)}})
-    first, second = (render(figure_3.draw(final=final), suffix) for _ in range(2))
+    first, second = (render(figure_3.draw(final=final, source="bundled"), suffix) for _ in range(2))
     assert first == second
     assert b"<dc:date>" not in first
 
@@ -116,18 +116,27 @@ def test_figures_are_the_same_bytes_each_time(suffix: str) -> None:
 def test_rounds_and_means_tell_n_and_divergence() -> None:
     by_model = {"baseline": rounds(0.18), "siamese": rounds(0.11, diverged=2), "other": rounds(0.05)}
     final = tidy({"fixed": by_model, "resampled": {model: rounds(0.1) for model in by_model}})
-    text = labels(figure_3.draw(final=final))
+    text = labels(figure_3.draw(final=final, source="bundled"))
     assert text[0].startswith("baseline: 0.1") and text[0].endswith("(n = 15)")
     assert text[1].endswith("(n = 13, 2 diverged)")
     assert text[3:] == ["the paper's mean (n = 15)", "diverged round"]
     by_test = tidy({"resampled_by_test": {"siamese": rounds(0.2)}})  # rounds of another choice are not shown
-    text = labels(figure_4.draw(final=pd.concat([final, by_test])))
+    text = labels(figure_4.draw(final=pd.concat([final, by_test]), source="bundled"))
     assert text == ["fixed, n = 13 or 15", "resampled, n = 15", "paper, n = 15"]
+
+
+def test_other_data_have_none_of_the_papers_numbers() -> None:
+    by_model = {model: rounds(0.1) for model in paper.RESULTS}
+    final = tidy({"fixed": by_model, "resampled": by_model})
+    by_round, means = figure_3.draw(final=final, source="idx"), figure_4.draw(final=final, source="idx")
+    assert labels(by_round)[-1].startswith("siamese_aux: ")
+    assert labels(means) == ["fixed, n = 15", "resampled, n = 15"]
+    assert "--" not in {line.get_linestyle() for line in by_round.axes[0].lines}
 
 
 def test_means_are_drawn_as_high_as_they_are() -> None:
     by_model = {model: rounds(0.1) for model in paper.RESULTS}
-    (axes,) = figure_4.draw(final=tidy({"fixed": by_model})).axes
+    (axes,) = figure_4.draw(final=tidy({"fixed": by_model}), source="bundled").axes
     heights = [bar.get_height() for bar in axes.patches]  # type: ignore[attr-defined]
     assert heights[:3] == [pytest.approx(table["test_error"].mean()) for table in by_model.values()]
     assert heights[3:] == [result.test_error for result in paper.RESULTS.values()]
@@ -144,8 +153,8 @@ def test_few_rounds_can_be_drawn(n: int, diverged: int) -> None:
         for model, table in by_model.items()
     }
     for figure in (
-        figure_3.draw(final=final),
-        figure_4.draw(final=final),
+        figure_3.draw(final=final, source="bundled"),
+        figure_4.draw(final=final, source="bundled"),
         learning_curves.draw(curves=tidy({"fixed": curves})),
     ):
         render(figure, ".png")
@@ -162,7 +171,7 @@ def test_the_grid_marks_choice_and_divergence(epochs: list[int]) -> None:
     )
     choice = selection.select(table, "test")
     other = table.assign(model="siamese", batch_size=7)  # another model's cells are not shown
-    figure = heat_maps.draw(grid=pd.concat([table, other]), selection=choice, model="baseline")
+    figure = heat_maps.draw(grid=pd.concat([table, other]), selection=choice, model="baseline", source="bundled")
     render(figure, ".svg")
     panels = [axes for axes in figure.axes if axes.get_title()]
     assert [axes.get_title() for axes in panels] == [f"Epochs: {e}" for e in epochs]
@@ -256,7 +265,10 @@ def test_a_model_has_one_look_in_all_figures_and_charts() -> None:
     table = results()
     of_figures = [ablations.draw(statistics=table), more_data.draw(statistics=table)]
     final = tidy({"fixed": {"siamese": rounds(0.1), "deeper": rounds(0.05)}})
-    of_figures += [figure_3.draw(final=final), learning_curves.draw(curves=final.assign(epoch=1, **LOSSES))]
+    of_figures += [
+        figure_3.draw(final=final, source="bundled"),
+        learning_curves.draw(curves=final.assign(epoch=1, **LOSSES)),
+    ]
     for figure in of_figures:
         for line in figure.legends[0].get_lines():
             model = str(line.get_label()).split()[0].rstrip(":")
@@ -264,7 +276,7 @@ def test_a_model_has_one_look_in_all_figures_and_charts() -> None:
                 place = palette.KNOWN.index(model)
                 assert line.get_color() == palette.COLOURS[place]
                 assert line.get_marker() in (palette.MARKERS[place], "None")
-    chart = charts.errors_by_round({"fixed": {"siamese": rounds(0.1)}}, ["a", "siamese"])
+    chart = charts.errors_by_round({"fixed": {"siamese": rounds(0.1)}}, ["a", "siamese"], paper.RESULTS)
     colours = [part["encoding"]["color"]["scale"] for part in chart["layer"] if "color" in part["encoding"]]
     assert [dict(zip(scale["domain"], scale["range"], strict=True))["siamese"] for scale in colours] == ["#D55E00"] * 4
 
@@ -350,7 +362,7 @@ def test_the_machine_does_not_reach_a_figure(tmp_path: Path) -> None:
 def test_a_figure_takes_the_tables_that_it_reads(figure: ModuleType) -> None:
     assert set(figure.READS) <= {"pairs", "final", "curves", "grid", "selection", "statistics"}
     taken = set(inspect.signature(figure.draw).parameters)
-    assert taken - {"model", "options"} == set(figure.READS)
+    assert taken - {"model", "options", "source"} == set(figure.READS)
 
 
 def test_every_figure_is_tested() -> None:

@@ -12,8 +12,9 @@ import pytest
 import yaml
 
 from digitpairs import models
+from digitpairs.errors import StudyError
 from digitpairs.params import Params
-from digitpairs.plan import Plan, arguments, identity, megabytes, minutes
+from digitpairs.plan import Figure, Plan, arguments, identity, megabytes, minutes
 
 ROOT = Path(__file__).parents[2]
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
@@ -85,8 +86,9 @@ def test_more_data() -> None:
 
 def test_figures() -> None:
     small = Plan(study())
-    paper = ["figure_1", "figure_2", "task", "figure_3", "figure_4", "learning_curves"]
-    assert list(small.figures) == [*paper, "grid_baseline", "grid_siamese_aux"]
+    single = ["figure_1", "figure_2", "figure_3", "figure_4", "learning_curves", "task"]
+    assert list(small.figures) == [*single, "grid_baseline", "grid_siamese_aux"]
+    assert small.captions["grid_baseline"].startswith("The grid of ``baseline``: ")
     four = {"rounds": 2} | dict.fromkeys(("siamese", "siamese_aux", "twobranch", "twobranch_aux"), GRID)
     beyond = Plan(study(grid=four, ablations=PARAMS["ablations"] | {"models": ["siamese"]}), has_more_data=True)
     assert {"two_factors", "ablations"} <= beyond.figures.keys()
@@ -96,7 +98,26 @@ def test_figures() -> None:
         said = options(beyond.figure_arguments(name))
         assert said.pop("figure") == figure.module
         assert said == {**figure.values, **beyond.figure_input(name)}
+        assert beyond.captions[name].endswith(".")
         assert tuple(beyond.figure_input(name)) == figure.reads
+
+
+def test_an_addition_that_says_nothing_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "src/digitpairs"
+    folder.mkdir(parents=True)
+    for name in ("digitpairs.plan.SOURCE", "digitpairs.plan.FIGURE_MODULES", "digitpairs.models.FOLDER"):
+        monkeypatch.setattr(name, folder)
+    (folder / "new.py").write_text("READS = ()\n")
+    with pytest.raises(StudyError, match=r"^src/digitpairs/new\.py: a figure's module needs CAPTION$"):
+        print(Figure("new").caption)
+    with pytest.raises(StudyError, match=r"^src/digitpairs/new\.py: a model's module needs a docstring, .*\w$"):
+        print(Plan(study(grid={"rounds": 1, "new": GRID})).descriptions)
+
+
+def test_more_data_are_of_the_papers_data() -> None:
+    data = PARAMS["data"] | {"source": "idx", "folder": "fashion"}
+    other = Plan(study(data=data, more_data=PARAMS["more_data"]), has_mnist=True, has_more_data=True)
+    assert (other.trains_more_data, other.shows_more_data) == (False, False)
 
 
 def test_files_of_removed_models_are_found(tmp_path: Path) -> None:

@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from digitpairs import tables
+from digitpairs import paper, tables
 from digitpairs.analysis import claims, findings, selection
-from digitpairs.errors import StudyError
 from digitpairs.reporting import page, report
+from digitpairs.reporting.wording import wording
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 DATA = {"source": "bundled", "n_train": 1000, "n_validation": 500, "n_test": 1000}
@@ -62,6 +62,7 @@ def study(
     by: str = "validation",
     ablations: pd.DataFrame | None = None,
     more_data: pd.DataFrame | None = None,
+    data: Mapping[str, Any] = DATA,
 ) -> report.Study:
     final = {
         protocol: {
@@ -73,28 +74,34 @@ def study(
     chosen = selection.select(table, by)
     of_curves = {"fixed": {model: curves(rows) for model, rows in final["fixed"].items()}}
     found: Any = claims.judge(claims.Study(final, of_curves, table, chosen, {}, ablations))
-    numbers = findings.tabulate(final, table, chosen, TRAIN, ablations, more_data)
+    published = paper.published(data["source"])
+    numbers = findings.tabulate(final, table, chosen, TRAIN, ablations, more_data, published)
     return report.Study(
         final=final,
         curves=of_curves,
         grid=table,
         selection=chosen,
         statistics=json.loads(tables.to_json(numbers)),
-        claims=json.loads(tables.to_json(found)),
+        claims=json.loads(tables.to_json(found)) if published else [],
         mistakes=mistakes(list(means)),
         images=np.arange(4 * 2 * 14 * 14).reshape(4, 2, 14, 14),
-        data=DATA,
+        data=data,
         ablations=ablations,
         more_data=more_data,
+        descriptions=dict.fromkeys(means, "A network that was added"),
     )
 
 
 def markdown(means: dict[str, float], **options: Any) -> str:
-    return page.to_markdown(report.compose(study(means, **options), []), "figures")
+    return page.to_markdown(report.compose(study(means, **options), {}), "figures")
 
 
 def html(of: report.Study, figures: Sequence[str] = ()) -> str:
-    return page.to_html(report.compose(of, figures), dict.fromkeys(figures, b"<svg/>"), "window.vegaEmbed = 0")
+    return page.to_html(
+        report.compose(of, dict.fromkeys(figures, "What it shows.")),
+        dict.fromkeys(figures, b"<svg/>"),
+        "window.vegaEmbed = 0",
+    )
 
 
 def test_results_are_stated_as_they_are() -> None:
@@ -188,6 +195,26 @@ def test_parts_beyond_the_paper() -> None:
     assert "| `deeper` | 1.000 (" in text
 
 
+def test_other_data_have_none_of_the_paper() -> None:
+    means = {"baseline": 0.18, "siamese": 0.11, "siamese_aux": 0.03}
+    of = study(means, data=DATA | {"source": "idx", "folder": "some/clothes"})
+    text = page.to_markdown(report.compose(of, {}), "figures")
+    for words in (text, html(of)):
+        assert not re.search(r"MNIST|digit|handwritten|the paper's (mean|choice)|0\.1835|0\.1108|0\.0359", words, re.I)
+    assert text.startswith(
+        "# Which label is larger? Weight sharing and auxiliary losses, measured again on `clothes`\n"
+    )
+    assert "Not judged: they are not about `clothes`." in text
+    assert "Data: the images of `clothes`, a folder of IDX files" in text
+    assert "| `baseline` | `fixed` | 0.1800 ± 0.0060 | 0.1767 to 0.1833 | 15 |\n" in text
+    assert "Label 4 beside label 9, test pair 0" in html(of)
+
+
+@pytest.mark.parametrize(("folder", "name"), [("a/b/", "b"), ("a/b/..", "a"), ("`b`", "'b'"), ("/", "/")])
+def test_data_are_named_by_their_folder(folder: str, name: str) -> None:
+    assert wording({"source": "idx", "folder": folder}).name == name
+
+
 def test_mistakes_name_digits_and_models() -> None:
     text = markdown({"baseline": 0.18, "siamese": 0.11})
     assert "`siamese`: 0.3333 of 12 answers wrong, most often on 4 and 9 (4 wrong answers, a share of 0.667)." in text
@@ -263,9 +290,20 @@ def test_html_loads_nothing() -> None:
     assert not [attributes for tag, attributes in parsed.tags if tag == "script" and "src" in attributes]
 
 
-def test_a_figure_without_a_caption_is_refused() -> None:
-    with pytest.raises(StudyError, match=r"^captions\.rst: no caption for figures/figure_9; .*\w$"):
-        report.compose(study({"baseline": 0.18}), ["figure_1", "figure_9"])
+def test_a_figure_that_was_added_stands_in_a_section_of_its_own() -> None:
+    of, own = (
+        study({"baseline": 0.18}),
+        {"figure_1": "Layers.", "learning_curves": "Losses.", "grid_baseline": "Cells."},
+    )
+    assert "Further figures" not in page.to_markdown(report.compose(of, own), "figures")
+    text = page.to_markdown(report.compose(of, own | {"share": "Which share of ``fixed`` wins."}), "figures")
+    further = text.partition("## Further figures\n\n")[2].partition("\n##")[0]
+    picture = "![Which share of fixed wins.](figures/share.svg)\n\nWhich share of `fixed` wins."
+    assert further.strip() == picture
+
+
+def test_a_model_that_was_added_is_described() -> None:
+    assert "- `rule`: A network that was added.\n" in markdown({"baseline": 0.18, "rule": 0.1})
 
 
 def test_a_figure_without_one_of_its_tables_is_refused(
@@ -318,28 +356,32 @@ def test_the_steps_after_the_final_rounds(tmp_path: Path, monkeypatch: pytest.Mo
     final, of_curves, of_grid = (["--" + name, f"{name}.csv"] for name in ("final", "curves", "grid"))
     run(monkeypatch, "select_configurations.py", "--grid", "grid.csv", "--by", "test", "--output", "selection.json")
     chosen = ["--selection", "selection.json"]
+    of_mnist = ["--source", "bundled"]
     run(monkeypatch, "collect_metrics.py", *final, "--output", "metrics.json")
-    plot("figure_3", "figure_3", *final)
-    plot("figure_4", "figure_4", *final)
+    plot("figure_3", "figure_3", *final, *of_mnist)
+    plot("figure_4", "figure_4", *final, *of_mnist)
     plot("learning_curves", "learning_curves", *of_curves)
     for model in models:
-        plot(f"grid_{model}", "grid", *of_grid, *chosen, "--model", model)
+        plot(f"grid_{model}", "grid", *of_grid, *chosen, *of_mnist, "--model", model)
     for model, name in zip(models, ("figure_1", "figure_2"), strict=True):
         plot(name, "architecture", "--model", model, "--options", '{"batch_norm": "before"}')
-    train = ["--train", json.dumps(TRAIN), "--ablations"]  # a part that is left out names no file
+    train = [*of_mnist, "--train", json.dumps(TRAIN), "--ablations"]  # a part that is left out names no file
     run(monkeypatch, "compute_statistics.py", *final, *of_grid, *chosen, *train, "--output", "statistics.json")
     run(monkeypatch, "judge_claims.py", *final, *of_curves, *of_grid, *chosen, *train, "--output", "claims.json")
     arguments = [*final, *of_curves, *of_grid, *chosen, "--statistics", "statistics.json", "--claims", "claims.json"]
     arguments += ["--mistakes", "mistakes.csv", "--pairs", "pairs.npz", "--ablations", "--more-data"]
     arguments += ["--figures", *map(str, sorted(figures.glob("*.svg"))), "--data", json.dumps(DATA)]
+    captions = {path.stem: "What it shows." for path in figures.glob("*.svg")}
+    arguments += ["--texts", json.dumps({"captions": captions, "descriptions": {}})]
+    paths = ["results/final.csv", "results/curves.csv", "results/selection.json", "results/statistics.json"]
+    shown = [Path(path) for path in (*paths, "reports/metrics.json")]  # the study's own paths have captions
+    for path in shown:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(Path(path.name).read_bytes())
     for copy, folder in {"a": "records", "b": "nowhere"}.items():
         files = ["--markdown", f"reports/{copy}.md", "--html", f"reports/{copy}.html"]
-        shown = [
-            *(f"{name}.csv" for name in inputs),
-            *(f"{name}.json" for name in ("selection", "statistics", "metrics")),
-        ]
-        files += ["--tables", *shown, "--table-page", f"reports/tables-{copy}.html"]
-        run(monkeypatch, "write_report.py", *arguments, "--records", folder, *files)
+        files += ["--tables", *map(str, shown), "--table-page", f"reports/tables-{copy}.html"]
+        run(monkeypatch, "write_report.py", *arguments, "--device", "cpu", "--records", folder, *files)
 
     assert Path("reports/a.md").read_bytes() == Path("reports/b.md").read_bytes()
     a, b = (Path(f"reports/{copy}.html").read_text() for copy in ("a", "b"))
@@ -353,8 +395,10 @@ def test_the_steps_after_the_final_rounds(tmp_path: Path, monkeypatch: pytest.Mo
         "All final rounds",
         "The final rounds&#x27; learning curves",
     ]
-    for cell in ("10 rows", "differences: 4 rows", "fixed, siamese", "0.11", "mean-resampled.siamese"):
-        assert cell in pages[0]
+    differences = json.loads(Path("statistics.json").read_text())["differences"]
+    counts = (f"{len(pd.read_csv('final.csv'))} rows", f"differences: {len(differences)} row")
+    for said in (*counts, "fixed, siamese", "mean-resampled.siamese", "<td>0.11</td>"):
+        assert said in pages[0]
     links = re.findall(r"\]\(([^)]+)\)", Path("reports/a.md").read_text())
     assert sorted(links) == sorted(f"figures/{path.name}" for path in figures.glob("*.svg"))
     assert all((Path("reports") / link).exists() for link in links)

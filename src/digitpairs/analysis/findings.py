@@ -42,15 +42,17 @@ def tabulate(
     train: Mapping[str, Any],
     ablations: pd.DataFrame | None = None,
     more_data: pd.DataFrame | None = None,
+    published: Mapping[str, paper.Result] = paper.RESULTS,
 ) -> dict[str, Any]:
     """Compute the content of statistics.json from the tables of the workflow.
 
-    `selection` is the content of selection.json; `train` is the section of params.yaml, the reference of the ablations.
+    `selection` is the content of selection.json; `train` is the section of params.yaml, the reference of the ablations;
+    `published` are the paper's results on these data, by model.
     Errors are fractions of pairs. Missing parts are empty, missing numbers NaN.
     """
     return {
         "methods": METHODS,
-        "errors": {p: {m: _error(m, rounds) for m, rounds in by.items()} for p, by in final.items()},
+        "errors": {p: {m: _error(rounds, published.get(m)) for m, rounds in by.items()} for p, by in final.items()},
         "differences": [row for protocol, by in final.items() for row in differences(protocol, by)],
         "optimism": optimism(final, grid, selection),
         "two_factors": {p: effects for p, by in final.items() if (effects := two_factors(by))},
@@ -59,14 +61,14 @@ def tabulate(
     }
 
 
-def _error(model: str, rounds: pd.DataFrame) -> dict[str, Any]:
+def _error(rounds: pd.DataFrame, result: paper.Result | None) -> dict[str, Any]:
     """Summarise test errors, and test if the paper's mean lies in their prediction interval.
 
     The paper's rounds share a dataset that is not ours: only a prediction from rounds on new pairs allows for that.
     """
     summary = summarise(rounds["test_error"])
     low, high = summary.prediction
-    published = paper.RESULTS[model].test_error if model in paper.RESULTS else None
+    published = result.test_error if result else None
     return to_dict(summary) | {
         "prediction_low": low,
         "prediction_high": high,

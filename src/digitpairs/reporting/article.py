@@ -18,25 +18,35 @@ from digitpairs.analysis import selection
 from digitpairs.analysis.inference import LEVEL
 from digitpairs.errors import StudyError
 from digitpairs.params import Params
+from digitpairs.reporting.wording import wording
 
 TEMPLATE = Path(__file__).with_name("article.typ")
 PAGES = 6
 DISPENSABLE = ("grid_", "learning_curves")  # beginnings of figures' names, in the order in which they make room
 
 
-def typeset(results: Mapping[str, Any], grid: pd.DataFrame, params: Params, figures: Mapping[str, bytes]) -> bytes:
+def typeset(
+    results: Mapping[str, Any],
+    grid: pd.DataFrame,
+    params: Params,
+    figures: Mapping[str, bytes],
+    texts: Mapping[str, Mapping[str, str]],
+) -> bytes:
     """Return the article as PDF, the same bytes for the same input.
 
-    `results` is the content of statistics.json, claims.json and selection.json, by stem. `figures` is
-    {name: SVG}; the template picks. Beyond `PAGES` pages, the `DISPENSABLE` figures are left out.
+    `results` is the content of statistics.json, claims.json and selection.json, by stem. `figures` is {name: SVG};
+    those without a place in the template stand together in a section. `texts` has their `captions` by name, and
+    `descriptions` of models that were added to the study. Beyond `PAGES` pages, the `DISPENSABLE` figures are left out.
 
     Raises `StudyError` where Typst refuses the input, such as a figure that is no SVG.
     """
-    published = {model: result._asdict() for model, result in paper.RESULTS.items()}
+    published = {model: result._asdict() for model, result in paper.published(params.data.source).items()}
     files = {
         **results,
         "params": _plain(params),
         "cells": selection.cells(grid).astype(object).where(lambda table: table.notna(), None).to_dict("records"),
+        "data": wording(params.data.model_dump())._asdict(),
+        "texts": texts,
         "paper": {"rounds": paper.ROUNDS, "results": published, "level": LEVEL},
     }
     shown = {name: f"{name}.svg" for name in figures}

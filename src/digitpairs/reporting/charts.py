@@ -134,8 +134,10 @@ def mean_errors(rows: Sequence[Row], models: Sequence[str]) -> Spec:
     return _spec(alt.layer(bar, whisker, label).add_params(choice), height=24 * len(rows))
 
 
-def errors_by_round(final: Mapping[str, Mapping[str, pd.DataFrame]], models: Sequence[str]) -> Spec:
-    """Draw Figure 3: test error over rounds, with a choice of protocol; dashed, the paper's means."""
+def errors_by_round(
+    final: Mapping[str, Mapping[str, pd.DataFrame]], models: Sequence[str], published: Mapping[str, paper.Result]
+) -> Spec:
+    """Draw Figure 3: test error over rounds, with a choice of protocol; dashed, the published means."""
     rows = [
         {"protocol": protocol, "model": model, "round": row.round, "error": row.test_error}
         for protocol, by_model in final.items()
@@ -175,11 +177,11 @@ def errors_by_round(final: Mapping[str, Mapping[str, pd.DataFrame]], models: Seq
         .transform_calculate(mark="'yes'")
     )
     known = [
-        {"model": model, "error": paper.RESULTS[model].test_error, "n": paper.ROUNDS}
+        {"model": model, "error": published[model].test_error, "n": paper.ROUNDS}
         for model in models
-        if model in paper.RESULTS
+        if model in published
     ]
-    published = (
+    means = (
         alt.Chart(_data(known))
         .mark_rule(strokeDash=[6, 4], strokeWidth=1.5)
         .encode(
@@ -192,7 +194,8 @@ def errors_by_round(final: Mapping[str, Mapping[str, pd.DataFrame]], models: Seq
             ],
         )
     )
-    return _spec(alt.layer(published, line, point, diverged).add_params(choice), height=320)
+    layers = [*([means] if known else []), line, point, diverged]
+    return _spec(alt.layer(*layers).add_params(choice), height=320)
 
 
 def learning_curve(curves: Mapping[str, pd.DataFrame], column: str, models: Sequence[str]) -> Spec:
@@ -227,7 +230,7 @@ def learning_curve(curves: Mapping[str, pd.DataFrame], column: str, models: Sequ
     return _spec(alt.layer(band, line, target), height=280)
 
 
-def grid_heat_map(grid: pd.DataFrame, selection: Mapping[str, Any]) -> Spec:
+def grid_heat_map(grid: pd.DataFrame, selection: Mapping[str, Any], published: Mapping[str, paper.Result]) -> Spec:
     """Draw the grid with a choice of model and metric, a panel for each number of epochs.
 
     A cell's tooltip lists its rounds; letters (`FRAMES`) mark the chosen cells. As in the figures, a cell with a
@@ -247,8 +250,7 @@ def grid_heat_map(grid: pd.DataFrame, selection: Mapping[str, Any]) -> Spec:
         if cell["diverged_rounds"]:
             row |= dict.fromkeys(columns)
         choices = [selection[cell["model"]][rule] if cell["model"] in selection else {} for rule in RULES]
-        published = paper.RESULTS.get(cell["model"])
-        choices.append(published._asdict() if published else {})
+        choices.append(published[cell["model"]]._asdict() if cell["model"] in published else {})
         row["frames"] = " ".join(
             letter
             for letter, choice in zip(FRAMES, choices, strict=True)
@@ -313,8 +315,8 @@ def grid_heat_map(grid: pd.DataFrame, selection: Mapping[str, Any]) -> Spec:
     return spec | {"usermeta": {"panels": 2}}
 
 
-def confusions(mistakes: pd.DataFrame) -> Spec:
-    """Draw the error matrix with a choice of model: the share of wrong answers for each two digits.
+def confusions(mistakes: pd.DataFrame, label: str) -> Spec:
+    """Draw the error matrix with a choice of model: the share of wrong answers for each two of what `label` says.
 
     Rows have `model`, `first`, `second`, `pairs`, `wrong`, `answers` and `share`; the scale is the same for all models.
     """
@@ -324,8 +326,8 @@ def confusions(mistakes: pd.DataFrame) -> Spec:
         .transform_joinaggregate(most="max(share)")
         .transform_filter("datum.model == confusions_model")
         .encode(
-            alt.X("second:O").title("Second digit").axis(labelAngle=0, orient="top"),
-            alt.Y("first:O").title("First digit"),
+            alt.X("second:O").title(f"Second {label}").axis(labelAngle=0, orient="top"),
+            alt.Y("first:O").title(f"First {label}"),
         )
     )
     most = float(mistakes["share"].max())
@@ -336,8 +338,8 @@ def confusions(mistakes: pd.DataFrame) -> Spec:
         .legend(orient="bottom", gradientLength=220, gradientThickness=12, format=".2~g", tickCount=4),
         tooltip=[
             alt.Tooltip("model:N", title="Model"),
-            alt.Tooltip("first:O", title="First digit"),
-            alt.Tooltip("second:O", title="Second digit"),
+            alt.Tooltip("first:O", title=f"First {label}"),
+            alt.Tooltip("second:O", title=f"Second {label}"),
             alt.Tooltip("share:Q", title="Share wrong", format=".3f"),
             alt.Tooltip("wrong:Q", title="Wrong answers"),
             alt.Tooltip("answers:Q", title="n (answers)"),

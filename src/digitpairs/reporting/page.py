@@ -139,11 +139,11 @@ def to_html(blocks: Sequence[Block], figures: Mapping[str, bytes], runtime: str)
     `figures` is {name: SVG}; `runtime` is JavaScript that defines `vegaEmbed`.
     """
     title = next(block.text for block in blocks if isinstance(block, Heading))
-    sections = [block for block in _flat(blocks) if isinstance(block, Heading) and block.level == 2]
+    sections = [block for block in flat(blocks) if isinstance(block, Heading) and block.level == 2]
     # A script ends at the first `</script`, wherever that stands.
     scripts = [re.sub("</(?=script)", r"<\\/", script, flags=re.IGNORECASE) for script in (runtime, START)]
     digests = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
-    specs = {block.name: block.spec for block in _flat(blocks) if isinstance(block, Chart)}
+    specs = {block.name: block.spec for block in flat(blocks) if isinstance(block, Chart)}
     return PAGE.format(
         title=html.escape(title.replace("`", "")),
         policy=" ".join(f"'sha256-{digest}'" for digest in digests),
@@ -158,11 +158,12 @@ def to_html(blocks: Sequence[Block], figures: Mapping[str, bytes], runtime: str)
     )
 
 
-def _flat(blocks: Iterable[Block]) -> Iterable[Block]:
+def flat(blocks: Iterable[Block]) -> Iterable[Block]:
+    """Yield blocks and those inside them."""
     for block in blocks:
         yield block
         if isinstance(block, Fold | Section):
-            yield from _flat(block.blocks)
+            yield from flat(block.blocks)
 
 
 def _html_text(value: str) -> str:

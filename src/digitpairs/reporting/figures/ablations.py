@@ -13,6 +13,10 @@ from digitpairs.reporting.palette import UNIT
 from digitpairs.reporting.style import new_figure
 
 READS = ("statistics",)
+CAPTION = (
+    "Ablations: paired change of the test error from the study's own value, the zero line, for each parameter, value "
+    "and network. Scales differ between panels."
+)
 PARAMETERS = {
     "auxiliary_weight": "Weight of the auxiliary losses",
     "batch_norm": "Place of BatchNorm",

@@ -16,6 +16,7 @@ from digitpairs.networks.layers import PairNet
 from digitpairs.reporting.style import new_figure
 
 READS = ()
+CAPTION = "The network ``{model}``, drawn from its definition in code."
 BRANCH_DISTANCE = 2.1
 TIMES = "\N{MULTIPLICATION SIGN}"
 FUNCTIONS_AFTER = {"batch_norm": "BatchNorm", "relu": "ReLU"}

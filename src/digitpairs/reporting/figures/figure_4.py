@@ -1,4 +1,4 @@
-"""Figure 4: mean and standard deviation of each model's test error under both protocols, beside the paper's."""
+"""Figure 4: mean and standard deviation of each model's test error under both protocols, beside the paper's if any."""
 
 from typing import Any
 
@@ -14,10 +14,14 @@ from digitpairs.reporting import palette
 from digitpairs.reporting.style import new_figure
 
 READS = ("final",)
+CAPTION = "Mean test error with its standard deviation over rounds."
 
 
-def draw(*, final: pd.DataFrame) -> Figure:
-    """Draw a bar for each model and protocol, and one for the paper, with the standard deviation over rounds."""
+def draw(*, final: pd.DataFrame, source: str) -> Figure:
+    """Draw a bar for each model and protocol, and one for the paper, with the standard deviation over rounds.
+
+    The paper's results are those on the data of `source`.
+    """
     by_protocol = tables.by_protocol(final)
     protocols = {protocol: by_protocol[protocol] for protocol in tables.PROTOCOLS if protocol in by_protocol}
     models = list(next(iter(protocols.values())))
@@ -27,7 +31,8 @@ def draw(*, final: pd.DataFrame) -> Figure:
         summaries = [summarise(by_model[model]["test_error"]) for model in models]
         n = " or ".join(map(str, sorted({summary.n for summary in summaries})))
         bars[f"{protocol}, n = {n}"] = [(place, s.mean, s.std) for place, s in enumerate(summaries)]
-    known = [(place, paper.RESULTS[model]) for place, model in enumerate(models) if model in paper.RESULTS]
+    published = paper.published(source)
+    known = [(place, published[model]) for place, model in enumerate(models) if model in published]
     if known:
         bars[f"paper, n = {paper.ROUNDS}"] = [(place, r.test_error, r.test_error_std) for place, r in known]
     width = 0.8 / len(bars)

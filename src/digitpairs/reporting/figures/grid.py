@@ -18,12 +18,14 @@ from digitpairs.reporting.palette import UNIT
 from digitpairs.reporting.style import new_figure
 
 READS = ("grid", "selection")
+CAPTION = "The grid of ``{model}``: mean validation error of each cell; frames mark the chosen cells."
 
 
-def draw(*, grid: pd.DataFrame, selection: Mapping[str, Any], model: str) -> Figure:
+def draw(*, grid: pd.DataFrame, selection: Mapping[str, Any], model: str, source: str) -> Figure:
     """Draw heat maps of learning rate and batch size.
 
-    Frames mark the cells that each rule chooses and the paper's; a cell with a diverged round is hatched.
+    Frames mark the cells that each rule chooses and, if `source` is of its data, the paper's. A cell with a diverged
+    round is hatched.
     """
     table, choice = cells(grid[grid["model"] == model]), selection[model]
     epochs, batch_sizes, rates = (sorted(table[name].unique()) for name in CONFIGURATION)
@@ -31,7 +33,7 @@ def draw(*, grid: pd.DataFrame, selection: Mapping[str, Any], model: str) -> Fig
         "best by validation": (choice["validation"], "#D55E00", "-"),
         "best by test (the paper's rule)": (choice["test"], "#000000", "--"),
     }
-    published = paper.RESULTS.get(model)
+    published = paper.published(source).get(model)
     if published and (table[CONFIGURATION] == [getattr(published, name) for name in CONFIGURATION]).all(axis=1).any():
         frames["the paper's choice"] = (published._asdict(), "#882255", ":")
     columns = min(4, len(epochs))

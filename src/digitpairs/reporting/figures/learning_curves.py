@@ -8,6 +8,11 @@ from digitpairs.reporting.palette import UNIT, assign
 from digitpairs.reporting.style import new_figure, whole_numbers
 
 READS = ("curves",)
+CAPTION = (
+    "Learning curves of the chosen configurations, ``fixed`` protocol: mean over rounds, and the band from the "
+    "smallest to the largest round. Training loss: cross entropy of the pairs in the epoch's batches, without "
+    "auxiliary losses."
+)
 
 
 def draw(*, curves: pd.DataFrame) -> Figure:

@@ -14,6 +14,10 @@ from digitpairs.reporting.palette import UNIT
 from digitpairs.reporting.style import new_figure
 
 READS = ("statistics",)
+CAPTION = (
+    "Test error against the number of training pairs, with each model's power law. Points are moved sideways a little, "
+    "so that intervals do not cover each other."
+)
 
 
 def draw(*, statistics: Mapping[str, Any]) -> Figure:

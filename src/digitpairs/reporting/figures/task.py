@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from digitpairs.reporting.style import new_figure
 
 READS = ("pairs",)
+CAPTION = "The task: is the first at most the second? Pairs of the test set, with their answers."
 SHOWN = 6
 
 

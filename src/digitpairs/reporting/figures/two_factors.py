@@ -18,6 +18,10 @@ from digitpairs.reporting.palette import UNIT
 from digitpairs.reporting.style import new_figure
 
 READS = ("statistics",)
+CAPTION = (
+    "Sharing and auxiliary losses, apart and together: mean test errors of the four networks, and the effects. A "
+    "negative effect lowers the error; a positive interaction says that the methods gain less together."
+)
 EFFECTS = {"sharing": "sharing\nweights", "auxiliary": "auxiliary\nlosses", "interaction": "interaction"}
 
 

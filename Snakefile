@@ -19,6 +19,31 @@ if plan.trains_more_data:
     include: "rules/more_data.smk"  # beyond the paper: more training pairs
 
 
+if study.fresh:
+
+    include: "rules/fresh.smk"  # beyond the paper: rounds after the final ones, which decide
+
+
+if study.least_error:
+
+    include: "rules/least_error.smk"  # beyond the paper: the least error of one network
+
+
+if study.variance:
+
+    include: "rules/variance.smk"  # beyond the paper: data sets x initialisations x orders
+
+
+if study.spikes:
+
+    include: "rules/spikes.smk"  # beyond the paper: loss spikes against values of Adam
+
+
+if plan.trains_other_data:
+
+    include: "rules/other_data.smk"  # beyond the paper: disjoint sets of digits
+
+
 include: "rules/analysis.smk"  # rounds -> statistics, claims, metrics, mistakes
 include: "rules/reports.smk"  # -> figures, page, article
 
@@ -41,4 +66,5 @@ rule all:
         TABLES.values(),
         files(plan.ablations),
         MORE_DATA,
+        plan.beyond,
     localrule: True

@@ -24,14 +24,22 @@ from digitpairs.networks import kernels
 from digitpairs.params import load_params
 from digitpairs.plan import (
     ABLATION,
+    BEYOND,
     BY_TEST,
     CELL_ROUNDS,
+    CROSSED,
     DATASET,
     FINAL,
     FINAL_FILES,
+    FRESH,
     LARGER_CELL,
+    LEAST_ERROR,
     MORE_PAIRS,
+    NEW_PAIRS,
+    OTHER,
+    OTHER_PAIRS,
     PROTOCOLS,
+    SPIKE,
     STACK,
     TABLES,
     Plan,
@@ -91,6 +99,12 @@ if workflow.is_main_process:
         if study.data.source not in paper.SOURCES:
             why = f"its pairs are of MNIST, and data.source = {study.data.source!r} is not"
         logger.warning(f"more_data: {kept}: {why}")
+    if study.other_data and not plan.trains_other_data:
+        kept = "its table stays as it is" if Path(BEYOND["other_data"]).exists() else "not computed"
+        why = f"the full MNIST is not in {MNIST} (`make mnist` fetches it)"
+        if study.data.source not in paper.SOURCES:
+            why = f"its sets are of MNIST, and data.source = {study.data.source!r} is not"
+        logger.warning(f"other_data: {kept}: {why}")
     if leftovers := plan.leftovers(Path()):
         logger.warning(f"files of models that params.yaml does not name; to remove them: rm -r {shlex.join(leftovers)}")
 
@@ -133,7 +147,12 @@ wildcard_constraints:
     batch_size="[0-9]+",
     epochs="[0-9]+",
     protocol="|".join([*PROTOCOLS, BY_TEST]),
-    parameter="[a-z_]+",
+    parameter="[a-z0-9_]+",
     value="[a-z0-9.+-]+",
     n_train="[0-9]+",
+    first="[0-9]+",
+    last="[0-9]+",
+    left_out="[a-z_]+",
+    dataset="[0-9]+",
+    set="[0-9]+",
     figure="|".join(plan.figures),

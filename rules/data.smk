@@ -14,3 +14,11 @@ rule pairs:
         code=code("make_pairs.py"),
     shell:
         step("make_pairs.py {params.arguments} --output {output:q}")
+
+
+# Of rounds beyond the final ones: made when they are needed, neither versioned nor pushed.
+use rule pairs as new_pairs with:
+    output:
+        temp(NEW_PAIRS),
+    log:
+        "logs/new_pairs/seed~{seed}.log",

@@ -89,3 +89,67 @@ def larger_pairs(_):
     """Return the dataset with `n_train` pairs."""
     after_selection()
     return MORE_PAIRS
+
+
+def fresh_numbers(wildcards):
+    """Return the numbers of the rounds of a block."""
+    return range(int(wildcards.first), 1 + int(wildcards.last))
+
+
+def fresh_training(wildcards):
+    """Return the arguments of a block of fresh rounds, but for their pairings."""
+    numbers = fresh_numbers(wildcards)
+    return plan.training(wildcards.model, chosen(wildcards.model), len(numbers), first_round=numbers[0])
+
+
+def fresh_pairs(wildcards):
+    """Return a dataset for each round of a block that nothing else has used."""
+    after_selection()
+    return plan.new_pairs(fresh_numbers(wildcards))
+
+
+def crossed_training(wildcards):
+    """Return the arguments of initialisations crossed with orders, on one dataset."""
+    n, orders = study.variance.initialisations, study.variance.orders
+    return plan.training(wildcards.model, chosen(wildcards.model), n * orders, initialisations=n)
+
+
+def crossed_pairs(wildcards):
+    """Return the dataset that initialisations and orders share."""
+    after_selection()
+    return plan.new_pairs([int(wildcards.dataset)])
+
+
+def spike_tables():
+    """Return all tables of loss spikes with their keys."""
+    return plan.spikes(chosen(study.spikes.model)["learning_rate"])
+
+
+def spike_training(wildcards):
+    """Return the arguments of rounds with one value of Adam changed."""
+    configuration = chosen(wildcards.model) | {wildcards.parameter: wildcards.value}
+    return plan.training(wildcards.model, configuration, study.spikes.rounds)
+
+
+def spike_pairs(_):
+    """Return a dataset for each round, the same ones for all values."""
+    after_selection()
+    return plan.new_pairs(range(1, 1 + study.spikes.rounds))
+
+
+def other_numbers(wildcards):
+    """Return the numbers of a set's rounds; no two sets share one, so that no initialisation is used twice."""
+    rounds = study.other_data.rounds
+    return range(1 + (int(wildcards.set) - 1) * rounds, 1 + int(wildcards.set) * rounds)
+
+
+def other_training(wildcards):
+    """Return the arguments of the rounds on one set of digits."""
+    numbers = other_numbers(wildcards)
+    return plan.training(wildcards.model, chosen(wildcards.model), len(numbers), first_round=numbers[0])
+
+
+def other_pairs(wildcards):
+    """Return new pairs of a set's digits for each of its rounds."""
+    after_selection()
+    return [OTHER_PAIRS.format(set=wildcards.set, seed=study.seed + number) for number in other_numbers(wildcards)]

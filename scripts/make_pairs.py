@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from digitpairs.data.disjoint import disjoint_set
 from digitpairs.data.pairs import make_pairs, to_npz
 from digitpairs.data.sources import load_source
 from digitpairs.errors import run
@@ -14,6 +15,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--source", required=True, help="bundled, mnist or idx")
     parser.add_argument("--folder", nargs="?", type=Path, help="folder of IDX files")
+    parser.add_argument("--set", type=int, help="take one of the source's disjoint sets of digits; all, if not given")
     parser.add_argument("--n-train", type=int, required=True, help="pairs to train on")
     parser.add_argument("--n-validation", type=int, required=True, help="pairs to choose configurations by")
     parser.add_argument("--n-test", type=int, required=True, help="pairs to report errors on")
@@ -22,6 +24,8 @@ def main() -> None:
     args = parser.parse_args()
 
     pools = load_source(args.source, args.folder)
+    if args.set:
+        pools = disjoint_set(pools, args.set)
     arrays = make_pairs(pools, args.n_train, args.n_validation, args.n_test, args.seed)
     write_atomically(args.output, to_npz(arrays))
 

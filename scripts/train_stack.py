@@ -39,6 +39,10 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, required=True, help="pairs")
     parser.add_argument("--learning-rate", type=json.loads, required=True, help="a number, or a list as JSON")
     parser.add_argument("--weight-decay", type=float, required=True)
+    parser.add_argument("--beta2", type=float, default=0.999, help="of Adam; default: %(default)s")
+    parser.add_argument("--epsilon", type=float, default=1e-8, help="of Adam; default: %(default)s")
+    parser.add_argument("--decay", type=int, default=0, help="last epochs in which the learning rate falls linearly")
+    parser.add_argument("--initialisations", type=int, default=0, help="to cross with orders of the pairs")
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--stream", choices=["grid", "final"], required=True, help="which random numbers")
     parser.add_argument("--first-round", type=int, default=1, help="its number; default: %(default)s")
@@ -90,13 +94,14 @@ def train(
         "slots": slots,
         "card": torch.cuda.get_device_name() if device == "cuda" else "",
         "pairs": [hashlib.sha256(path.read_bytes()).hexdigest() for path in args.pairs],
+        # Without decay, a run to fewer epochs is the beginning of one to more.
+        "schedule": max(ends) if args.decay else 0,
         "versions": [torch.__version__],
     }
 
     def member(rate: float) -> Member:
-        configuration = Configuration(
-            args.model, args.options, args.batch_size, rate, args.weight_decay, args.seed, args.stream
-        )
+        values = {name: getattr(args, name) for name in Configuration._fields}
+        configuration = Configuration(**values | {"learning_rate": rate})
         own = configuration._asdict() | about
         folder = (lambda epochs: StateFolder(args.states, epochs, own, report)) if args.states else None
         return Member(configuration, folder)

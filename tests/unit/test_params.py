@@ -50,7 +50,10 @@ def test_two_factors_are_tuned_with_equal_effort() -> None:
     assert grids["siamese"] == grids["siamese_aux"] == grids["twobranch"] == grids["twobranch_aux"]
 
 
-@pytest.mark.parametrize("part", ["ablations", "more_data"])
+PARTS = ("ablations", "more_data", "fresh", "least_error", "variance", "spikes", "other_data")
+
+
+@pytest.mark.parametrize("part", PARTS)
 def test_parts_beyond_the_paper_can_be_left_out(tmp_path: Path, part: str) -> None:
     content = yaml.safe_load(TEXT)
     path = tmp_path / "params.yaml"
@@ -173,6 +176,39 @@ def test_accepted(tmp_path: Path, old: str, new: str) -> None:
         ("models: [baseline", "models: [deeper", ["ablations.models: deeper should be a model of the grid; allowed"]),
         ("deeper: siamese_aux", "deeper: deeper", ["configurations.deeper = deeper should be a model of the grid"]),
         ("rounds: 10               #", "rounds: 16 #", ["ablations.rounds = 16 should be at most final.rounds = 15"]),
+        (
+            "least_error: null",
+            "least_error: {rounds: 2, ablation_rounds: 3, epochs: 1, batch_size: 50, learning_rate: 0.01, "
+            "one_cycle: true, weight_decay: 0, dropout: 0, label_smoothing: 0, shift: 1, distortion: 0}",
+            ["least_error.ablation_rounds = 3 should be at most least_error.rounds = 2"],
+        ),
+        ("least_error: null", "least_error: {}", ["least_error.rounds is missing"]),
+        ("fresh: null", "fresh: {rounds: 3, blocks: 3}", ["fresh.blocks is an unknown key", "rounds, block, pairings"]),
+        (
+            "variance: null",
+            "variance: {models: [deeper], datasets: 1, initialisations: 2, orders: 2}",
+            ["variance.datasets = 1 should be greater than or equal to 2"],
+        ),
+        (
+            "variance: null",
+            "variance: {models: [deeper], datasets: 2, initialisations: 2, orders: 2}",
+            ["variance.models: deeper should be a model of the grid; allowed are baseline"],
+        ),
+        (
+            "spikes: null",
+            "spikes: {model: deeper, rounds: 2, beta2: [1.0]}",
+            ["spikes.beta2[0] = 1.0 should be less than 1"],
+        ),
+        (
+            "spikes: null",
+            "spikes: {model: deeper, rounds: 2}",
+            ["spikes.model = deeper should be a model of the grid"],
+        ),
+        (
+            "other_data: null",
+            "other_data: {models: [siamese], sets: 15, rounds: 2}",
+            ["other_data.sets = 15 should be less than or equal to 14"],
+        ),
         ("n_test: 5000", "n_test: 5001", ["more_data.n_test = 5001 should be at most 5000"]),
         ("{250: 100", "{29501: 1", ["more_data.epochs: 29501 pairs should be at most 29500"]),
         ("{250: 100", "{60: 1", ["grid.siamese.batch_size = 100 should be at most more_data.epochs: 60 pairs"]),

@@ -84,6 +84,112 @@ def test_more_data() -> None:
     assert (left_out.trains_more_data, left_out.shows_more_data, left_out.more_data) == (False, False, [])
 
 
+def test_fresh_rounds_come_in_blocks() -> None:
+    asked = {"fresh": {"rounds": 45, "block": 15, "pairings": 5}, "final": {"rounds": 15}}
+    fresh = Plan(study(**asked))
+    assert fresh.fresh == [
+        (f"results/fresh/{model}/rounds~{block}/rounds.csv", {"protocol": "resampled", "model": model})
+        for model in ("baseline", "siamese_aux")
+        for block in ("16-30", "31-45", "46-60")
+    ]
+    # More rounds keep all whole blocks; the last one may be smaller.
+    more = Plan(study(**asked | {"fresh": {"rounds": 50, "block": 15}}))
+    assert [path for path, _ in more.fresh if (path, _) not in fresh.fresh] == [
+        f"results/fresh/{model}/rounds~61-65/rounds.csv" for model in ("baseline", "siamese_aux")
+    ]
+    # The paper's rounds stay as they are, and no dataset is used twice.
+    assert fresh.final("rounds.csv") == Plan(study()).final("rounds.csv")
+    assert fresh.datasets == Plan(study()).datasets
+    assert fresh.new_pairs([1, 15, 16]) == [
+        "data/pairs/seed~1.npz",
+        "data/pairs/seed~15.npz",
+        "data/new_pairs/seed~16.npz",
+    ]
+
+
+RECIPE = {
+    "epochs": 3,
+    "batch_size": 20,
+    "learning_rate": 0.01,
+    "one_cycle": True,
+    "weight_decay": 0.0,
+    "dropout": 0.3,
+    "label_smoothing": 0.05,
+    "shift": 1.0,
+    "distortion": 0.0,
+}
+
+
+def test_least_error() -> None:
+    least = Plan(study(seed=7, least_error={"rounds": 30, "ablation_rounds": 10} | RECIPE))
+    # What the recipe lacks cannot be left out.
+    left_out = ["nothing", "shift", "dropout", "label_smoothing", "one_cycle"]
+    assert [key["left_out"] for _, key in least.least_error] == left_out
+    assert least.least_error[1][0] == "results/least_error/left_out~shift/rounds.csv"
+    assert json.loads(least.recipe("nothing")) == RECIPE | {"seed": 7}
+    assert json.loads(least.recipe("one_cycle")) == RECIPE | {"seed": 7, "one_cycle": False}
+    assert (least.recipe_rounds("nothing"), least.recipe_rounds("shift")) == (30, 10)
+    alone = Plan(study(least_error={"rounds": 30} | RECIPE))
+    assert [key["left_out"] for _, key in alone.least_error] == ["nothing"]
+
+
+def test_variance() -> None:
+    section = {"models": ["siamese_aux", "baseline"], "datasets": 2, "initialisations": 3, "orders": 4}
+    assert Plan(study(variance=section)).variance == [
+        (f"results/variance/{model}/dataset~{dataset}/rounds.csv", {"model": model, "dataset": dataset})
+        for model in ("baseline", "siamese_aux")
+        for dataset in (1, 2)
+    ]
+
+
+def test_spikes_train_the_chosen_configuration_once() -> None:
+    section = {"model": "siamese_aux", "rounds": 2, "learning_rate": [0.001, 0.01], "beta2": [0.99], "decay": [0, 2]}
+    tables = Plan(study(spikes=section)).spikes(learning_rate=0.01)
+    path = "results/spikes/{}/siamese_aux/rounds.csv"
+    own = path.format("learning_rate~0.01")
+    assert {(key["parameter"], key["value"]): made for made, key in tables} == {
+        ("learning_rate", 0.001): path.format("learning_rate~0.001"),
+        ("learning_rate", 0.01): own,
+        ("beta2", 0.99): path.format("beta2~0.99"),
+        ("beta2", 0.999): own,
+        ("epsilon", 1e-8): own,
+        ("decay", 0): own,
+        ("decay", 2): path.format("decay~2"),
+    }
+    assert {key["model"] for _, key in tables} == {"siamese_aux"}
+
+
+def test_other_data_needs_mnist() -> None:
+    asked = study(other_data={"models": ["baseline"], "sets": 2, "rounds": 3})
+    tables = [f"results/other_data/baseline/set~{number}/rounds.csv" for number in (1, 2)]
+    assert [path for path, _ in Plan(asked).other_data] == tables
+    assert Plan(asked).beyond == []
+    assert Plan(asked, has_mnist=True).beyond == [*tables, "results/other_data.csv"]
+
+
+def test_parts_that_are_left_out_make_nothing() -> None:
+    small = Plan(study(), has_mnist=True)
+    assert [*small.fresh, *small.least_error, *small.variance, *small.spikes(0.01), *small.other_data] == []
+    assert small.beyond == []
+
+
+def test_further_parts_change_no_other_training() -> None:
+    """With the values of docs/beyond.md, which are checked by this."""
+    text = (ROOT / "docs/beyond.md").read_text(encoding="utf-8")
+    parts = yaml.safe_load(text.split("```yaml")[1].split("```")[0])
+    content = PARAMS | parts
+    Params.model_validate(content)
+    small = {"rounds": 2} | dict.fromkeys(("baseline", "siamese", "siamese_aux"), GRID)
+    without, every = Plan(study(grid=small)), Plan(study(grid=small, **parts), has_mnist=True)
+    chosen = {"batch_size": 20, "learning_rate": 0.01, "epochs": 4}
+    assert without.training("siamese_aux", chosen, 3) == every.training("siamese_aux", chosen, 3)
+    assert (without.cells, without.datasets) == (every.cells, every.datasets)
+    assert without.final_tables([]) == every.final_tables([])
+    off = {key for key, value in PARAMS.items() if value is None}
+    assert parts.keys() == off
+    assert {f"results/{part}.csv" for part in off} <= set(every.beyond)
+
+
 def test_figures() -> None:
     small = Plan(study())
     single = ["figure_1", "figure_2", "figure_3", "figure_4", "learning_curves", "task"]
@@ -127,6 +233,8 @@ def test_files_of_removed_models_are_found(tmp_path: Path) -> None:
         "results/final/fixed/old",
         "results/ablations/batch_norm~after/old",
         "results/more_data/old",
+        "results/fresh/old",
+        "results/spikes/beta2~0.99/old",
     )
     kept = "results/grid/baseline", "results/final/resampled_by_test/siamese_aux"
     for folder in (*old, *kept):
@@ -164,6 +272,7 @@ def test_training_says_all_that_a_run_depends_on() -> None:
         "device": "cpu",
     }
     assert changed == own | {"weight-decay": "0.25"}
+    assert options(small.training("siamese_aux", chosen, 3, first_round=16)) == own | {"first-round": "16"}
 
 
 def test_arguments_are_quoted_and_leave_out_none() -> None:

@@ -6,6 +6,7 @@ same content does not run.
 
 import ast
 import contextlib
+import csv
 import json
 import os
 import random
@@ -18,6 +19,8 @@ from typing import Any
 import pytest
 import yaml
 from studies import Study
+
+from digitpairs import folders
 
 MODELS = ("baseline", "siamese", "siamese_aux")
 TABLE = {"results/grid.csv", "results/selection.json"}
@@ -424,6 +427,97 @@ def test_rows_08_12_22_auxiliary_weight_by_snakemake_and_a_final_round_more_by_d
     study.dvc("push")
     study.commit()
     assert study.clone("elsewhere").snakemake().jobs == set()
+
+
+ARTICLE = {"reports/report.pdf"}  # it shows all params
+
+
+def fresh(*blocks: str) -> set[str]:
+    return {f"results/fresh/{model}/rounds~{block}/rounds.csv" for model in MODELS for block in blocks}
+
+
+def new_pairs(*seeds: int) -> set[str]:
+    return {f"data/new_pairs/seed~{seed}.npz" for seed in seeds}
+
+
+def test_row_25_fresh_rounds_train_the_new_blocks(study: Study) -> None:
+    table = {"results/fresh.csv"}
+    study.set("fresh", {"rounds": 3, "block": 2, "pairings": 2})
+    assert study.snakemake().jobs == new_pairs(5, 6, 7) | fresh("3-4", "5-5") | table | ARTICLE
+    study.set("fresh.rounds", 4)  # the smaller last block grows
+    assert study.snakemake().jobs == new_pairs(7, 8) | fresh("5-6") | table | ARTICLE
+    study.set("fresh.rounds", 6)
+    assert study.snakemake().jobs == new_pairs(9, 10) | fresh("7-8") | table | ARTICLE
+    assert study.snakemake().jobs == set()
+
+    rows = list(csv.DictReader((study.path / "results/fresh.csv").open()))
+    assert [(row["model"], int(row["round"])) for row in rows] == [(m, n) for m in MODELS for n in range(3, 9)]
+    assert {row["protocol"] for row in rows} == {"resampled"}
+    assert all(0 <= float(row["paired_anew_error"]) <= 1 for row in rows)
+
+    # Other pairings of the test images take no training.
+    study.set("fresh.pairings", 3)
+    assert study.snakemake().jobs >= fresh("3-4", "5-6", "7-8")
+    logs = [path.read_text() for path in study.path.glob("logs/fresh/*/rounds~[0-9]*.log")]
+    assert sum("continues after 2 epochs" in log for log in logs) == 9
+    assert [row["test_error"] for row in rows] == [
+        row["test_error"] for row in csv.DictReader((study.path / "results/fresh.csv").open())
+    ]
+
+
+PARTS = {
+    "least_error": {
+        **{"rounds": 2, "ablation_rounds": 1, "epochs": 2, "batch_size": 20, "learning_rate": 0.01, "one_cycle": True},
+        **{"weight_decay": 0.0, "dropout": 0.2, "label_smoothing": 0.0, "shift": 1.0, "distortion": 0.0},
+    },
+    "variance": {"models": ["baseline"], "datasets": 3, "initialisations": 2, "orders": 2},
+    "spikes": {"model": "siamese_aux", "rounds": 3, "beta2": [0.9], "decay": [1]},
+    "other_data": {"models": ["siamese"], "sets": 2, "rounds": 2},
+}
+EXPECTED = {
+    "least_error": {
+        *(f"results/least_error/left_out~{part}/rounds.csv" for part in ("nothing", "shift", "dropout", "one_cycle"))
+    },
+    "variance": {f"results/variance/baseline/dataset~{dataset}/rounds.csv" for dataset in (1, 2, 3)} | new_pairs(5),
+    "spikes": {
+        *(f"results/spikes/{value}/siamese_aux/rounds.csv" for value in ("learning_rate~0.01", "beta2~0.9", "decay~1")),
+        *new_pairs(5),
+    },
+    "other_data": {
+        *(f"results/other_data/siamese/set~{number}/rounds.csv" for number in (1, 2)),
+        *(
+            f"data/other_pairs/set~{number}/seed~{2 + round_}.npz"
+            for number, round_ in ((1, 1), (1, 2), (2, 3), (2, 4))
+        ),
+    },
+}
+COLUMNS = {
+    "least_error": ["left_out", "round"],
+    "variance": ["model", "dataset", "initialisation", "order"],
+    "spikes": ["parameter", "value", "model", "round"],
+    "other_data": ["model", "set", "round"],
+}
+ROWS = {"least_error": 5, "variance": 12, "spikes": 18, "other_data": 4}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_row_26_a_further_part_runs_alone(study: Study, part: str) -> None:
+    if part == "other_data" and not folders.MNIST.is_dir():
+        pytest.skip(f"the full MNIST is not in {folders.MNIST}")
+    before = study.contents()
+    table = f"results/{part}.csv"
+    study.set(part, PARTS[part])
+    assert study.snakemake().jobs == EXPECTED[part] | {table} | ARTICLE
+    rows = list(csv.DictReader((study.path / table).open()))
+    keys = [tuple(row[column] for column in COLUMNS[part]) for row in rows]
+    assert len(keys) == len(set(keys)) == ROWS[part]
+    assert list(rows[0])[: len(COLUMNS[part])] == COLUMNS[part]
+    assert all(0 <= float(row["test_error"]) <= 1 for row in rows)
+    after = study.contents()
+    assert {path for path in before if before[path] != after[path]} <= ARTICLE
+    # Data that is made when it is needed is not kept, and is not asked for again.
+    assert study.snakemake().jobs == set()
+    assert [path for path in study.path.glob("data/**/*.npz") if path.parent.name != "pairs"] == []
 
 
 def test_row_23_a_clone_without_pull(unpulled: Study, finished: Study) -> None:

@@ -1,0 +1,40 @@
+# Beyond the paper: fresh rounds on new pairs, after the final ones, in blocks. More rounds train only the new blocks.
+
+
+rule fresh_block:
+    input:
+        pairs=fresh_pairs,
+    output:
+        FRESH,
+    log:
+        "logs/fresh/{model}/rounds~{first}-{last}.log",
+    cache: "omit-software"
+    priority: longest_first
+    resources:
+        gpu=GPUS,
+        mem_mb=lambda _, attempt: attempt * megabytes(plan.n_pairs * study.fresh.block),
+        runtime=lambda wildcards, attempt: (
+            attempt * minutes(**plan.longest(wildcards.model), rounds=study.fresh.block)
+        ),
+    params:
+        arguments=lambda wildcards: f"{fresh_training(wildcards)} {arguments(pairings=study.fresh.pairings)}",
+        # Without the pairings: to count errors on other pairs of test images takes no training.
+        run=lambda wildcards: identity(fresh_training(wildcards), training_code(wildcards)),
+        code=training_code,
+    shell:
+        train("final")
+
+
+rule fresh:
+    input:
+        files(plan.fresh),
+    output:
+        BEYOND["fresh"],
+    log:
+        "logs/fresh.log",
+    localrule: True
+    params:
+        arguments=arguments(tables=json.dumps(plan.fresh)),
+        code=code("collect_rounds.py"),
+    shell:
+        step("collect_rounds.py {params.arguments} --output {output:q}")

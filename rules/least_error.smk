@@ -1,0 +1,42 @@
+# Beyond the paper: the least error of one network, by a recipe, and without each part of the recipe.
+
+
+rule recipe:
+    input:
+        pairs=lambda wildcards: plan.new_pairs(range(1, 1 + plan.recipe_rounds(wildcards.left_out))),
+    output:
+        LEAST_ERROR,
+    log:
+        "logs/least_error/left_out~{left_out}.log",
+    cache: "omit-software"
+    resources:
+        mem_mb=lambda wildcards, attempt: attempt * megabytes(plan.n_pairs * plan.recipe_rounds(wildcards.left_out)),
+        runtime=lambda wildcards, attempt: (
+            attempt
+            * minutes(
+                study.least_error.epochs,
+                study.least_error.batch_size,
+                study.data.n_train,
+                plan.recipe_rounds(wildcards.left_out),
+            )
+        ),
+    params:
+        arguments=lambda wildcards: arguments(recipe=plan.recipe(wildcards.left_out)),
+        code=code("train_recipe.py"),
+    shell:
+        step("train_recipe.py {params.arguments} --pairs {input.pairs:q} --output {output:q}")
+
+
+rule least_error:
+    input:
+        files(plan.least_error),
+    output:
+        BEYOND["least_error"],
+    log:
+        "logs/least_error.log",
+    localrule: True
+    params:
+        arguments=arguments(tables=json.dumps(plan.least_error)),
+        code=code("collect_rounds.py"),
+    shell:
+        step("collect_rounds.py {params.arguments} --output {output:q}")

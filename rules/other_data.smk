@@ -1,0 +1,60 @@
+# Beyond the paper: disjoint sets of 5,000 digits of the full MNIST. New pairs of one set are no other data.
+
+
+# Neither versioned nor pushed, as more_pairs.
+rule other_pairs:
+    output:
+        temp(OTHER_PAIRS),
+    log:
+        "logs/other_pairs/set~{set}/seed~{seed}.log",
+    localrule: True
+    params:
+        arguments=lambda wildcards: arguments(
+            source="mnist",
+            set=wildcards.set,
+            n_train=study.data.n_train,
+            n_validation=study.data.n_validation,
+            n_test=study.data.n_test,
+            seed=wildcards.seed,
+        ),
+        code=code("make_pairs.py"),
+    shell:
+        step('make_pairs.py {params.arguments} --folder="$MNIST" --output {output:q}')
+
+
+rule other:
+    input:
+        pairs=other_pairs,
+    output:
+        OTHER,
+    log:
+        "logs/other_data/{model}/set~{set}.log",
+    cache: "omit-software"
+    priority: longest_first
+    resources:
+        gpu=GPUS,
+        mem_mb=lambda _, attempt: attempt * megabytes(plan.n_pairs * study.other_data.rounds),
+        runtime=lambda wildcards, attempt: (
+            attempt * minutes(**plan.longest(wildcards.model), rounds=study.other_data.rounds)
+        ),
+    params:
+        arguments=other_training,
+        run=lambda wildcards: identity(other_training(wildcards), training_code(wildcards)),
+        code=training_code,
+    shell:
+        train("final")
+
+
+rule other_data:
+    input:
+        files(plan.other_data),
+    output:
+        BEYOND["other_data"],
+    log:
+        "logs/other_data.log",
+    localrule: True
+    params:
+        arguments=arguments(tables=json.dumps(plan.other_data)),
+        code=code("collect_rounds.py"),
+    shell:
+        step("collect_rounds.py {params.arguments} --output {output:q}")

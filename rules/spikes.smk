@@ -1,0 +1,39 @@
+# Beyond the paper: loss spikes against the learning rate, Adam's beta2 and epsilon, and a falling rate.
+
+
+rule spike:
+    input:
+        pairs=spike_pairs,
+    output:
+        SPIKE,
+    log:
+        "logs/spikes/{parameter}~{value}/{model}.log",
+    cache: "omit-software"
+    priority: longest_first
+    resources:
+        gpu=GPUS,
+        mem_mb=lambda _, attempt: attempt * megabytes(plan.n_pairs * study.spikes.rounds),
+        runtime=lambda wildcards, attempt: (
+            attempt * minutes(**plan.longest(wildcards.model), rounds=study.spikes.rounds)
+        ),
+    params:
+        arguments=spike_training,
+        run=lambda wildcards: identity(spike_training(wildcards), training_code(wildcards)),
+        code=training_code,
+    shell:
+        train("final")
+
+
+rule spikes:
+    input:
+        lambda _: files(spike_tables()),
+    output:
+        BEYOND["spikes"],
+    log:
+        "logs/spikes.log",
+    localrule: True
+    params:
+        arguments=lambda _: arguments(tables=json.dumps(spike_tables())),
+        code=code("collect_rounds.py"),
+    shell:
+        step("collect_rounds.py {params.arguments} --output {output:q}")

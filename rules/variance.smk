@@ -1,0 +1,40 @@
+# Beyond the paper: data sets x initialisations x orders of the pairs, crossed: where does the variance come from?
+
+
+rule crossed:
+    input:
+        pairs=crossed_pairs,
+    output:
+        CROSSED,
+    log:
+        "logs/variance/{model}/dataset~{dataset}.log",
+    cache: "omit-software"
+    priority: longest_first
+    resources:
+        gpu=GPUS,
+        mem_mb=lambda _, attempt: attempt * megabytes(plan.n_pairs),
+        runtime=lambda wildcards, attempt: (
+            attempt
+            * minutes(**plan.longest(wildcards.model), rounds=study.variance.initialisations * study.variance.orders)
+        ),
+    params:
+        arguments=crossed_training,
+        run=lambda wildcards: identity(crossed_training(wildcards), training_code(wildcards)),
+        code=training_code,
+    shell:
+        train("final")
+
+
+rule variance:
+    input:
+        files(plan.variance),
+    output:
+        BEYOND["variance"],
+    log:
+        "logs/variance.log",
+    localrule: True
+    params:
+        arguments=arguments(tables=json.dumps(plan.variance), initialisations=study.variance.initialisations),
+        code=code("collect_crossed.py"),
+    shell:
+        step("collect_crossed.py {params.arguments} --output {output:q}")

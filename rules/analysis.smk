@@ -34,19 +34,23 @@ rule claims:
         curves=TABLES["curves"],
         grid=TABLES["grid"],
         selection=TABLES["selection"],
+        statistics=TABLES["statistics"],
         ablations=ABLATIONS,
     output:
-        listed("results/claims.json", "table"),
+        claims=listed("results/claims.json", "table"),
+        findings=listed("results/findings.json", "table", title="Findings", captions="findings"),
     log:
         "logs/claims.log",
     localrule: True
     params:
         arguments=VALUES,
+        test_pairs=arguments(test_pairs=study.data.n_test),
         code=code("judge_claims.py", *MODEL_FILES),
     shell:
         step(
             "judge_claims.py --final {input.final:q} --curves {input.curves:q} --grid {input.grid:q}"
-            " --selection {input.selection:q} --ablations {input.ablations:q} {params.arguments} --output {output:q}"
+            " --selection {input.selection:q} --statistics {input.statistics:q} --ablations {input.ablations:q}"
+            " {params.arguments} {params.test_pairs} --claims {output.claims:q} --findings {output.findings:q}"
         )
 
 

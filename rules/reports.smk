@@ -29,6 +29,7 @@ rule report:
         selection=TABLES["selection"],
         statistics=TABLES["statistics"],
         claims="results/claims.json",
+        findings="results/findings.json",
         mistakes="results/mistakes.csv",
         pairs=plan.datasets[0],
         ablations=ABLATIONS,
@@ -56,7 +57,7 @@ rule report:
         step(
             "write_report.py --final {input.final:q} --curves {input.curves:q} --grid {input.grid:q}"
             " --selection {input.selection:q} --statistics {input.statistics:q} --claims {input.claims:q}"
-            " --mistakes {input.mistakes:q} --pairs {input.pairs:q} --ablations {input.ablations:q}"
+            " --findings {input.findings:q} --mistakes {input.mistakes:q} --pairs {input.pairs:q} --ablations {input.ablations:q}"
             " --more-data {input.more_data:q} --figures {input.figures:q} --records .snakemake/metadata"
             " --tables {input.tables:q} {params.arguments} --markdown {output.markdown:q} --html {output.html:q}"
             " --table-page {output.tables:q}"
@@ -67,6 +68,7 @@ rule article:
     input:
         statistics=TABLES["statistics"],
         claims="results/claims.json",
+        findings="results/findings.json",
         selection=TABLES["selection"],
         grid=TABLES["grid"],
         figures=FIGURES,
@@ -80,7 +82,7 @@ rule article:
         code=code("typeset_article.py", "src/digitpairs/reporting/article.typ"),
     shell:
         step(
-            "typeset_article.py --statistics {input.statistics:q} --claims {input.claims:q}"
+            "typeset_article.py --statistics {input.statistics:q} --claims {input.claims:q} --findings {input.findings:q}"
             " --selection {input.selection:q} --grid {input.grid:q} {params.arguments}"
             " --figures {input.figures:q} --output {output:q}"
         )

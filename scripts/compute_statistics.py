@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from digitpairs import errors, paper, tables
-from digitpairs.analysis import findings
+from digitpairs.analysis import statistics
 from digitpairs.files import write_atomically
 
 
@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument("--more-data", type=Path, nargs="?", help="csv, if any: rounds with more training pairs")
     parser.add_argument("--output", type=Path, required=True, help="json: statistics by kind")
     args = parser.parse_args()
-    statistics = findings.tabulate(
+    found = statistics.tabulate(
         tables.by_protocol(pd.read_csv(args.final)),
         pd.read_csv(args.grid),
         json.loads(args.selection.read_text(encoding="utf-8")),
@@ -32,7 +32,7 @@ def main() -> None:
         pd.read_csv(args.more_data) if args.more_data else None,
         paper.published(args.source),
     )
-    write_atomically(args.output, tables.to_json(statistics).encode())
+    write_atomically(args.output, tables.to_json(found).encode())
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from digitpairs.files import write_atomically
 from digitpairs.params import Params
 from digitpairs.reporting import article
 
-RESULTS = ("statistics", "claims", "selection")
+RESULTS = ("statistics", "claims", "findings", "selection")
 
 
 def main() -> None:
@@ -19,6 +19,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--statistics", type=Path, required=True, help="json: intervals and tests")
     parser.add_argument("--claims", type=Path, required=True, help="json: verdicts on the paper's claims")
+    parser.add_argument("--findings", type=Path, required=True, help="json: every finding in a sentence")
     parser.add_argument("--selection", type=Path, required=True, help="json: the chosen configurations")
     parser.add_argument("--grid", type=Path, required=True, help="csv: one row a cell and round")
     parser.add_argument(

@@ -43,6 +43,7 @@ def main() -> None:
     parser.add_argument("--selection", type=Path, required=True, help="json: the chosen configurations")
     parser.add_argument("--statistics", type=Path, required=True, help="json: intervals and tests")
     parser.add_argument("--claims", type=Path, required=True, help="json: verdicts on the paper's claims")
+    parser.add_argument("--findings", type=Path, required=True, help="json: every finding in a sentence")
     parser.add_argument("--mistakes", type=Path, required=True, help="csv: one row a model and test pair")
     parser.add_argument("--pairs", type=Path, required=True, help="npz: the dataset of those test pairs")
     parser.add_argument("--ablations", type=Path, nargs="?", help="csv, if any: rounds at other values of `train`")
@@ -70,6 +71,7 @@ def main() -> None:
         selection=json.loads(args.selection.read_text(encoding="utf-8")),
         statistics=json.loads(args.statistics.read_text(encoding="utf-8")),
         claims=json.loads(args.claims.read_text(encoding="utf-8")),
+        findings=json.loads(args.findings.read_text(encoding="utf-8")),
         mistakes=pd.read_csv(args.mistakes),
         images=images,
         data=args.data,

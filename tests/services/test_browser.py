@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, BrowserContext, Dialog, Locator, Page, 
 from studies import Study
 
 from digitpairs import tables
-from digitpairs.analysis import claims, findings, selection
+from digitpairs.analysis import claims, findings, measures, selection, statistics
 
 pytestmark = pytest.mark.xdist_group("browser")  # they share a browser
 ROOT = Path(__file__).parents[2]
@@ -104,10 +104,12 @@ def write_report(folder: Path) -> Path:
         for model in MODELS
     )
     chosen = selection.select(grid, "validation")
-    numbers = findings.tabulate(study, grid, chosen, TRAIN, ablations, more_data)
+    numbers = statistics.tabulate(study, grid, chosen, TRAIN, ablations, more_data)
     counts = dict.fromkeys(MODELS, 1000)
-    found: Any = claims.judge(claims.Study(study, {"fixed": curves}, grid, chosen, counts, ablations))
+    found: Any = claims.judge(measures.Study(study, {"fixed": curves}, grid, chosen, counts, ablations, n_test=1000))
     results = {"selection": json.dumps(chosen), "statistics": tables.to_json(numbers), "claims": tables.to_json(found)}
+    stated = findings.state(json.loads(results["statistics"]), json.loads(results["claims"]))
+    results["findings"] = tables.to_json(stated)
     for name, text in results.items():
         (folder / f"{name}.json").write_text(text)
     for name, table in {"grid": grid, "mistakes": mistakes, "ablations": ablations, "more_data": more_data}.items():
@@ -126,7 +128,7 @@ def write_report(folder: Path) -> Path:
     arguments: list[object] = ["--data", json.dumps(data), "--texts", json.dumps(texts)]
     for name in ("final", "curves", "grid", "mistakes", "ablations", "more_data"):
         arguments += [f"--{name.replace('_', '-')}", folder / f"{name}.csv"]
-    for file in ("selection.json", "statistics.json", "claims.json", "pairs.npz"):
+    for file in ("selection.json", "statistics.json", "claims.json", "findings.json", "pairs.npz"):
         arguments += [f"--{file.partition('.')[0]}", folder / file]
     arguments += ["--figures", folder / "figure_1.svg", "--records", folder / "records"]
     (folder / "results").mkdir()  # titles are told by the study's own paths

@@ -17,7 +17,7 @@ import yaml
 from pypdf import PdfReader
 
 from digitpairs import paper, tables
-from digitpairs.analysis import claims, findings, selection
+from digitpairs.analysis import claims, findings, measures, selection, statistics
 from digitpairs.errors import StudyError
 from digitpairs.params import Params, load_params
 from digitpairs.reporting import article
@@ -33,7 +33,9 @@ NAMES = ("figure_1", "figure_2", "figure_3", "figure_4", "learning_curves", "two
 class Study:
     """A small study: its results as files hold them, with or without what goes beyond the paper."""
 
-    def __init__(self, means: Mapping[str, float] = MEANS, n: int = 5, beyond: bool = True, **data: str):
+    def __init__(
+        self, means: Mapping[str, float] = MEANS, n: int = 5, beyond: bool = True, diverged: str = "", **data: str
+    ):
         self.settings: dict[str, Any] = {
             "seed": 0,
             "data": {"source": "bundled", "n_train": 1000, "n_validation": 500, "n_test": 1000} | data,
@@ -48,6 +50,9 @@ class Study:
             return table.assign(validation_error=errors[0], test_error=errors[1])
 
         final = {protocol: {m: rounds(means[m]) for m in models} for protocol in ("fixed", "resampled")}
+        for by_model in final.values() if diverged else ():
+            by_model[diverged].loc[:, "train_loss":] = np.nan
+        self.final = final
         self.grid = pd.concat(
             rounds(means[m] + 0.01 * (epochs < 50) + rate / 10).assign(
                 model=m, epochs=epochs, batch_size=50, learning_rate=rate
@@ -62,14 +67,18 @@ class Study:
         more = pd.concat(
             rounds(means[m] * size**-0.4).assign(model=m, n_train=250 * size) for m in models for size in (1, 4, 16)
         )
-        parts = (ablations, more) if beyond else (None, None)
-        study = claims.Study(final, {}, self.grid, choice, dict.fromkeys(models, 1000), parts[0])
+        parts: Any = (ablations, more) if beyond else (None, None)
+        self.ablations: pd.DataFrame | None
+        self.more_data: pd.DataFrame | None
+        self.ablations, self.more_data = parts
+        study = measures.Study(final, {}, self.grid, choice, dict.fromkeys(models, 1000), parts[0], n_test=1000)
         results = {
-            "statistics": findings.tabulate(final, self.grid, choice, TRAIN, parts[0], parts[1], published),
+            "statistics": statistics.tabulate(final, self.grid, choice, TRAIN, parts[0], parts[1], published),
             "claims": claims.judge(study) if published else [],
             "selection": choice,
         }
         self.results: dict[str, Any] = json.loads(tables.to_json(results))
+        self.state()
         self.settings |= {
             "train": TRAIN,
             "grid": {"rounds": n} | dict.fromkeys(models, VALUES),
@@ -80,6 +89,10 @@ class Study:
         self.figures: dict[str, bytes] = dict.fromkeys(names, SVG % (640, 360))
         captions = {name: f"What ``{name}`` shows." for name in names}
         self.texts = {"captions": captions, "descriptions": {"rule": "A network that was added"}}
+
+    def state(self) -> None:
+        """State the findings of results that were edited."""
+        self.results["findings"] = findings.state(self.results["statistics"], self.results["claims"])
 
     def params(self, folder: Path) -> Params:
         file = folder / "params.yaml"
@@ -108,19 +121,20 @@ def test_the_article_says_what_the_results_do(tmp_path: Path) -> None:
     for model in MEANS:
         summary = errors["fixed"][model]
         assert f"{summary['estimate']:.4f} ± {summary['std']:.4f}" in text
-        assert f"{summary['low']:.4f} to {summary['high']:.4f}" in text
+        middle = summary["interquartile_mean"]
+        assert f"{middle['estimate']:.4f} ({middle['low']:.4f} to {middle['high']:.4f})" in text
     for result in paper.RESULTS.values():
         assert f"{result.test_error:.4f} ± {result.test_error_std:.4f}" in text
     for heading in ("Abstract", "Introduction", "Method", "Results", "Discussion", "References"):
         assert heading.lower() in text.lower()
-    for number in range(1, 9):
+    for number in range(1, 8):
         assert f"Figure {number}." in text
     for numeral in ("I", "II", "III", "IV", "V"):
         assert f"Table {numeral}." in text
     sharing = study.results["statistics"]["two_factors"]["resampled"]["sharing"]
-    assert f"sharing weights lowers the test error by {-sharing['estimate']:.4f}" in text
-    assert "All ten pairs of networks differ on new pairs at 5%" in text
-    assert "batch norm after instead of before for" in text
+    assert f"sharing weights lowers the mean test error by {-sharing['estimate']:.4f}" in text
+    assert "On new pairs in each round, 10 of 10 pairs of networks differ" in text
+    assert "batch_norm, instead of before: after raises the test error of baseline by" in text
     exponent = study.results["statistics"]["more_data"]["siamese"]["exponent"]["estimate"]
     assert f"{exponent:.2f}" in text
     assert "main conclusion holds" in text
@@ -138,7 +152,7 @@ def test_without_what_goes_beyond_the_paper(tmp_path: Path) -> None:
     ("first", "second", "said"),
     [
         ("reproduced", "reproduced", "main conclusion holds"),
-        ("not reproduced", "reproduced", "does not hold here as it stands: claim 1 failed"),
+        ("not reproduced", "reproduced", "main conclusion does not hold here as it stands"),
         ("cannot tell", "reproduced", "is not settled by these rounds"),
     ],
 )
@@ -147,24 +161,24 @@ def test_a_failed_claim_reads_as_failed(tmp_path: Path, first: str, second: str,
     for claim in study.results["claims"]:
         claim["verdict"] = "reproduced"
     study.results["claims"][0]["verdict"], study.results["claims"][1]["verdict"] = first, second
+    study.state()
     text = study.text(tmp_path)
     assert said in text
-    assert ("Not reproduced: claim 1." in text) == (first == "not reproduced")
-    assert ("nine are reproduced" in text) == (first != "reproduced")
+    assert ("1 is not reproduced (1)" in text) == (first == "not reproduced")
+    assert ("9 are reproduced" in text) == (first != "reproduced")
 
 
 def test_errors_that_rise_read_as_risen(tmp_path: Path) -> None:
     text = Study({**MEANS, "siamese": 0.2, "siamese_aux": 0.25}).text(tmp_path)
-    assert "No two networks can be told apart" in text  # of 2^5 flips of signs, none can be rare enough
-    assert "Sharing weights (baseline to siamese) raises the test error by" in text
-    assert "Adding auxiliary losses (siamese to siamese_aux) raises the test error by" in text
+    assert "Sharing weights does harm (baseline to siamese): on one dataset (fixed) it raises the test error by" in text
+    assert "Adding auxiliary losses does harm (siamese to siamese_aux)" in text
     assert "main conclusion holds" not in text
 
 
 @pytest.mark.parametrize("n", [1, 2])
 def test_few_rounds_can_be_typeset(tmp_path: Path, n: int) -> None:
     text = Study(n=n).text(tmp_path)
-    assert ("cannot be judged from so few rounds" in text) == (n == 1)
+    assert f"it cannot be judged: an interval takes 4 rounds, and there are {n}" in text
     assert "nan" not in text.lower().replace("nanda", "")
 
 
@@ -180,8 +194,8 @@ def test_diverged_rounds_are_counted(tmp_path: Path) -> None:
 def test_strings_are_text(tmp_path: Path) -> None:
     study = Study(beyond=False)
     hostile = '#panic("run") $x^2$ *bold* <label> @paper \\ #sys.inputs ]'
-    study.results["claims"][0]["because"] = hostile
-    study.results["claims"][1]["claim"] = f"`{hostile}`"
+    study.results["findings"][0]["sentence"] = hostile
+    study.results["claims"][1]["ours"] = f"`{hostile}`"
     study.results["statistics"]["methods"]["test"] = hostile
     assert study.text(tmp_path).count(re.sub(r"\s+", " ", hostile)) >= 1
     assert study.text(tmp_path).count('#panic("run")') == 3

@@ -1,171 +1,191 @@
-"""The content of statistics.json, on tables with known answers."""
+"""The findings: one sentence each, and the same words wherever they are read."""
 
-import json
+import re
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-import scipy.stats
-from numpy.typing import ArrayLike
+from test_article import MEANS, Study, read
 
 from digitpairs import paper, tables
-from digitpairs.analysis import factors, findings, inference, selection
+from digitpairs.analysis import findings
+from digitpairs.reporting import page, report
 
-N = 15
-NAN = float("nan")
+READERS = (
+    "method",
+    "factors",
+    "tally",
+    "claim",
+    "prediction",
+    "pairs",
+    "choice",
+    "parameter",
+    "paper",
+)  # of page and article
 
 
-def rounds(test_errors: ArrayLike) -> pd.DataFrame:
-    errors = np.asarray(test_errors, dtype=float)
-    table = pd.DataFrame({"round": range(1, len(errors) + 1), "train_loss": errors, "train_error": errors})
-    return table.assign(validation_error=errors, test_error=errors)
+def row(**changed: Any) -> dict[str, Any]:
+    values = {"estimate": -0.03, "low": -0.04, "high": -0.02, "n": 15, "diverged": 0, "p": 0.001, "p_holm": 0.002}
+    return values | changed
 
 
-def test_differences_pair_rounds() -> None:
-    base = np.array([0.18, 0.19, 0.17, NAN, 0.2])
-    by_model = {
-        "baseline": rounds(base),
-        "siamese": rounds(base - 0.07).iloc[::-1],  # whatever the order of rows
-        "siamese_aux": rounds(base - [0.15, 0.14, 0.15, 0, 0.16]).iloc[:4],
+@pytest.mark.parametrize(
+    ("changed", "verdict", "sentence"),
+    [
+        pytest.param({}, "lower", "It lowers the test error by 0.0300 (0.0200 to 0.0400), n = 15 rounds.", id="lower"),
+        pytest.param(
+            {"estimate": 0.03, "low": 0.02, "high": 0.04},
+            "higher",
+            "It raises the test error by 0.0300 (0.0200 to 0.0400), n = 15 rounds.",
+            id="higher",
+        ),
+        pytest.param(
+            {"p_holm": 0.06},
+            "cannot tell",
+            "It makes no difference that these rounds can tell, after correction for the number of comparisons "
+            "(-0.0400 to -0.0200, n = 15 rounds).",
+            id="lower, but for the number of comparisons",
+        ),
+        pytest.param(
+            {"estimate": 0.001, "low": -0.004, "high": 0.006, "p_holm": 1},
+            "similar",
+            "It changes the test error by less than 0.01 (-0.0040 to +0.0060, n = 15 rounds).",
+            id="similar",
+        ),
+        pytest.param(
+            {"estimate": 0.001, "low": -0.02, "high": 0.02, "p_holm": 1},
+            "cannot tell",
+            "It makes no difference that these rounds can tell (-0.0200 to +0.0200, n = 15 rounds).",
+            id="open",
+        ),
+        pytest.param(
+            {"low": None, "high": None, "p_holm": None, "n": 3, "diverged": 2},
+            "cannot tell",
+            "It cannot be judged: an interval takes 4 rounds, and there are 3, 2 diverged.",
+            id="few",
+        ),
+        pytest.param(
+            {"estimate": None, "low": None, "high": None, "p_holm": None, "n": 0, "diverged": 15},
+            "cannot tell",
+            "It cannot be judged: all 15 rounds diverged.",
+            id="diverged",
+        ),
+        pytest.param(
+            {"estimate": None, "low": None, "high": None, "p_holm": None, "n": 0},
+            "cannot tell",
+            "It cannot be judged: there are no such rounds.",
+            id="missing",
+        ),
+    ],
+)
+def test_an_effect_in_a_sentence(changed: dict[str, Any], verdict: str, sentence: str) -> None:
+    numbers: dict[str, Any] = {
+        "errors": {},
+        "differences": [],
+        "two_factors": {},
+        "optimism": {},
+        "at_the_papers": {},
+        "more_data": {},
     }
-    first, second, third = findings.differences("fixed", by_model)
-    assert (first["protocol"], first["first"], first["second"]) == ("fixed", "baseline", "siamese")
-    assert (first["estimate"], first["low"], first["high"]) == pytest.approx((-0.07, -0.07, -0.07))
-    assert (first["n"], first["diverged"], first["p"]) == (4, 1, 2 / 2**4)
-    assert (second["n"], second["diverged"]) == (3, 1)
-    assert second["effect_size"] == pytest.approx(np.mean([-0.15, -0.14, -0.15]) / np.std([0.15, 0.14, 0.15], ddof=1))
-    assert [row["p_holm"] for row in (first, second, third)] == pytest.approx([0.375, 0.5, 0.5])
-
-
-def test_two_factors() -> None:
-    noise = np.random.default_rng(0).normal(0, 0.01, N)
-    means = {"twobranch": 0.2, "twobranch_aux": 0.11, "siamese": 0.13, "siamese_aux": 0.07}
-    by_model = {model: rounds(mean + noise) for model, mean in means.items()}  # what rounds share cancels out
-    effects = factors.two_factors(by_model | {"baseline": rounds(noise)})
-    assert effects["sharing"]["estimate"] == pytest.approx(-(0.07 + 0.04) / 2)
-    assert effects["auxiliary"]["estimate"] == pytest.approx(-(0.09 + 0.06) / 2)
-    assert effects["interaction"]["estimate"] == pytest.approx(0.03)
-    assert effects["interaction"]["high"] - effects["interaction"]["low"] < 1e-9
-    assert effects["sharing"]["p_holm"] == pytest.approx(3 * 2 / 2**N)
-    del by_model["siamese"]
-    assert factors.two_factors(by_model) == {}
-
-
-def ablations(values: dict[tuple[str, str], list[float]], model: str = "baseline") -> pd.DataFrame:
-    return pd.concat(
-        rounds(errors).assign(parameter=parameter, value=value, model=model)
-        for (parameter, value), errors in values.items()
+    ablation = row(parameter="p", value="b", reference="a", model="m", **changed)
+    found = findings.state(numbers | {"ablations": [ablation]}, [])
+    [effect] = findings.select(found, "ablation", parameter="p")
+    assert effect["verdict"] == verdict
+    assert effect["sentence"] == sentence.replace("It", "`p` b instead of a, for `m`,", 1)
+    assert effect["direction"] == (
+        None if effect["estimate"] is None else "lower" if effect["estimate"] < 0 else "higher"
     )
 
 
-def test_ablations_are_held_against_the_studys_own_value() -> None:
-    table = ablations(
-        {
-            ("batch_norm", "after"): [0.3, 0.2],
-            ("batch_norm", "before"): [0.2, 0.1],
-            ("weight_decay", "0.0"): [0.2, 0.1],
-            ("weight_decay", "1e-05"): [0.2, 0.1],
-            ("weight_decay", "0.001"): [0.1, 0.1],
-        }
-    )
-    train = {"batch_norm": "before", "weight_decay": 1e-5, "auxiliary_weight": 1.0}
-    rows = findings.ablation_effects(table.iloc[::-1], train)
-    effects = {(row["parameter"], row["value"], row["reference"]): row["estimate"] for row in rows}
-    assert effects == pytest.approx(
-        {
-            ("batch_norm", "after", "before"): 0.1,
-            ("weight_decay", 0.0, 1e-5): 0.0,
-            ("weight_decay", 0.001, 1e-5): -0.05,
-        }
-    )
-    assert findings.ablation_effects(table, train | {"weight_decay": 0.5, "batch_norm": "both"}) == []
+def test_findings_are_complete_and_plain(tmp_path: Path) -> None:
+    study = Study(n=12)
+    found = study.results["findings"]
+    assert {*READERS, "error", "spike", "law", "difference", "factor", "ablation", "conclusion", "selection"} == {
+        f["kind"] for f in found
+    }
+    for finding in found:
+        assert re.fullmatch(r"[A-Z`].*\.", finding["sentence"])
+        assert not re.search(r"\b(nan|None|null)\b", finding["sentence"])
+        assert finding["verdict"] in (None, "lower", "higher", "similar", "cannot tell", "reproduced", "not reproduced")
+    assert len(findings.select(found, "claim")) == len(study.results["claims"])
+    assert len(findings.select(found, "error")) == len(findings.select(found, "spike")) == 2 * len(MEANS)
+    assert tables.to_json(found) == tables.to_json(findings.state(study.results["statistics"], study.results["claims"]))
 
 
-def more_data(errors: dict[int, list[float]]) -> pd.DataFrame:
-    return pd.concat(rounds(values).assign(model="siamese", n_train=n, epochs=9) for n, values in errors.items())
-
-
-def test_power_law() -> None:
-    factors = np.array([0.9, 1.0, 1.2])
-    law = findings.power_laws(more_data({n: list(factors * 2 * n**-0.5) for n in (250, 1000, 4000)}))["siamese"]
-    assert (law["exponent"]["estimate"], law["exponent"]["low"]) == pytest.approx((0.5, 0.5))
-    assert law["scale"] == pytest.approx(2 * scipy.stats.gmean(factors))
-    assert law["departure"] == pytest.approx(0, abs=1e-9)
-    assert [point["n_train"] for point in law["points"]] == [250, 1000, 4000]
-    assert law["points"][0]["estimate"] == pytest.approx(factors.mean() * 2 * 250**-0.5)
-
-
-def test_power_law_of_few_and_errorless_rounds() -> None:
-    law = findings.power_laws(more_data({250: [0.2, 0.2, NAN], 1000: [0.1, 0.0, 0.1]}))["siamese"]
-    assert (law["exponent"]["estimate"], law["exponent"]["n"], law["exponent"]["diverged"]) == (
-        pytest.approx(0.5),
-        1,
-        2,
-    )
-    assert np.isnan(law["exponent"]["low"])
-    for errors in ({250: [0.2, 0.1]}, {250: [0.2], 1000: [0.0]}):
-        law = findings.power_laws(more_data(errors))["siamese"]
-        assert law["exponent"]["n"] == 0
-        assert "scale" not in law
-
-
-def grid(cells: dict[int, tuple[list[float], list[float]]]) -> pd.DataFrame:
-    """Rows of cells that differ in epochs, from their validation and test errors."""
-    return pd.concat(
-        rounds(test).assign(model="baseline", epochs=epochs, batch_size=50, learning_rate=0.1, validation_error=v)
-        for epochs, (v, test) in cells.items()
+def plain(text: str) -> str:
+    """Return a text without what page and article set in their own ways: code, minus signs, spaces, escapes."""
+    return re.sub(
+        r"[\s`\\]+", "", text.replace("\u2212", "-").replace("&lt;", "<").replace("&#x27;", "'").replace("\u2019", "'")
     )
 
 
-@pytest.mark.parametrize("by", selection.RULES)
-def test_optimism(by: str) -> None:
-    table = grid({25: ([0.1, 0.2], [0.2, 0.3]), 50: ([0.2, 0.2], [0.1, 0.2])})
-    choice = selection.select(table, by)
-    fresh = {"validation": rounds([0.24, 0.26, 0.25]), "test": rounds([0.22, 0.22, 0.22])}
-    other = next(rule for rule in selection.RULES if rule != by)
-    final = {"resampled": {"baseline": fresh[by]}, f"resampled_by_{other}": {"baseline": fresh[other]}}
-    entry = findings.optimism(final, table, choice)["baseline"]
-    assert not entry["same_configuration"]
-    assert entry["test"]["apparent"]["estimate"] == pytest.approx(0.15)
-    assert entry["test"]["optimism"]["estimate"] == pytest.approx(0.22 - 0.15)
-    assert entry["validation"]["optimism"]["estimate"] == pytest.approx(0)
-    assert entry["validation"]["optimism"]["high"] == pytest.approx(
-        inference.summarise([0.24, 0.26, 0.25]).prediction[1] - 0.25
+def says(text: str, sentence: str) -> bool:
+    """Return if a text has a sentence, which may go on below a figure or in another column."""
+    halves = ((sentence[:i], sentence[i:]) for i in range(1, len(sentence)))
+    return sentence in text or any(first in text and rest in text for first, rest in halves)
+
+
+@pytest.mark.parametrize("means", [MEANS, dict.fromkeys(MEANS, 0.1) | {"siamese": 0.105, "baseline": 0.25}])
+@pytest.mark.parametrize("n", [3, 12])
+def test_page_and_article_say_the_same_words(tmp_path: Path, means: dict[str, float], n: int) -> None:
+    """Rendered from one file, with effects that are told and that are not."""
+    study = Study(means, n=n)
+    mistakes = pd.DataFrame(
+        {"model": ["siamese"], "pair": [0], "first": [1], "second": [2], "wrong": [0], "rounds": [n]}
     )
-    assert entry["test_minus_validation"]["apparent"]["estimate"] == pytest.approx(-0.1)
-    assert entry["test_minus_validation"]["fresh"]["estimate"] == pytest.approx(-0.03)
-    entry = findings.optimism({"resampled": {"baseline": fresh[by]}}, table, choice)["baseline"]
-    assert "fresh" not in entry[other] and "fresh" not in entry["test_minus_validation"]
-
-
-def test_optimism_of_rules_that_agree() -> None:
-    table = grid({25: ([0.1, 0.2], [0.2, 0.3])})
-    choice = selection.select(table, "validation")
-    entry = findings.optimism({"resampled": {"baseline": rounds([0.3, 0.4])}}, table, choice)["baseline"]
-    assert entry["same_configuration"]
-    assert entry["test"] == entry["validation"]
-    assert entry["test_minus_validation"]["fresh"]["estimate"] == 0
-
-
-@pytest.mark.parametrize("n", [1, 2, 3])
-def test_a_tiny_study(n: int) -> None:
-    errors = [0.2, NAN, 0.1][:n]
-    table = grid({25: ([0.1] * n, [0.2] * n)})
-    final = {protocol: {"baseline": rounds(errors)} for protocol in ("fixed", "resampled")}
-    numbers = findings.tabulate(
-        final,
-        table,
-        selection.select(table, "validation"),
-        {"weight_decay": 0.0},
-        ablations({("weight_decay", "0.0"): errors, ("weight_decay", "0.1"): errors}),
-        more_data({250: errors}),
+    blocks = report.compose(
+        report.Study(
+            final=study.final,
+            curves={},
+            grid=study.grid,
+            **{key: study.results[key] for key in ("selection", "statistics", "claims", "findings")},
+            mistakes=mistakes,
+            images=np.ones((1, 2, 14, 14), np.uint16),
+            data=study.settings["data"],
+            ablations=study.ablations,
+            more_data=study.more_data,
+        ),
+        {},
     )
-    written = json.loads(tables.to_json(numbers))
-    entry = written["errors"]["fixed"]["baseline"]
-    assert (entry["n"], entry["diverged"]) == (max(1, n - 1), int(n > 1))
-    assert entry["paper"] == paper.RESULTS["baseline"].test_error
-    assert entry["paper_in_prediction"] == (True if n == 3 else None)
-    assert written["differences"] == []
-    assert written["two_factors"] == {}
-    empty = findings.tabulate(final, table, selection.select(table, "validation"), {})
-    assert (empty["ablations"], empty["more_data"]) == ([], {})
+    texts = [
+        page.to_markdown(blocks, "figures"),
+        re.sub("<[^>]+>", "", page.to_html(blocks, {}, "")),
+        read(study.pdf(tmp_path)),
+    ]
+    for sentence in (f["sentence"] for kind in READERS for f in findings.select(study.results["findings"], kind)):
+        for text in texts:
+            assert says(plain(text), plain(sentence)), sentence
+
+
+def test_what_the_readme_says_is_what_was_found() -> None:
+    """The README's table holds what the committed report says of 100 pairs, rounded."""
+    root = Path(__file__).parents[2]
+    report_ = (root / "reports/README.md").read_text()
+    found = dict(re.findall(r"On new pairs in each round, `(\w+)` misses ([\d.]+) of 100 pairs", report_))
+    if not found:
+        pytest.skip("the committed report is older than this sentence")
+    said = re.findall(
+        r"^\| (?:baseline|siamese)[^|]*\| (\d+) \| \d+ \|$", (root / "README.md").read_text(), re.MULTILINE
+    )
+    assert [int(number) for number in said] == [round(float(found[model])) for model in paper.RESULTS]
+
+
+def test_a_model_that_guesses_says_so() -> None:
+    study = Study({**MEANS, "siamese": 0.45}, n=12)
+    [error] = findings.select(study.results["findings"], "error", model="siamese", protocol="fixed")
+    assert error["sentence"].endswith("; that is hardly better than guessing.")
+
+
+def test_a_model_whose_rounds_all_diverge_is_left_out_of_nothing() -> None:
+    study = Study(n=12, diverged="siamese")
+    found = study.results["findings"]
+    [error] = findings.select(found, "error", model="siamese", protocol="resampled")
+    assert error["sentence"] == "On new pairs in each round, `siamese` has no error to show: all 12 rounds diverged."
+    method = findings.select(found, "method", method="Sharing weights")[0]
+    assert method["verdict"] == "cannot tell"
+    assert "it cannot be judged: all 12 rounds diverged" in method["sentence"]
+    claim = findings.select(found, "claim", id="sharing")[0]
+    assert claim["verdict"] == "cannot tell"
+    assert "(all 12 rounds diverged)" in claim["sentence"]

@@ -16,17 +16,36 @@ Array = NDArray[np.float64]
 
 
 @settings(deadline=None)
-@given(st.lists(st.floats(0, 1), min_size=2, max_size=20), st.lists(st.floats(0, 1), min_size=2, max_size=20))
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=20))
 @pytest.mark.parametrize("level", [0.95, 0.99])
-def test_intervals_agree_with_scipy(level: float, first: list[float], second: list[float]) -> None:
-    a, b = inference.summarise([*first, NAN], level), inference.summarise(second, level)
-    assert (a.n, a.diverged) == (len(first), 1)
-    if min(a.std, b.std) > 1e-9:  # scipy returns NaN for equal rounds
-        low, high = scipy.stats.t.interval(level, a.n - 1, a.mean, a.std / a.n**0.5)
-        assert a.interval == pytest.approx((low, high))
-        assert inference.estimate(first, level)[:3] == pytest.approx((a.mean, low, high))
-        welch = scipy.stats.ttest_ind(second, first, equal_var=False).confidence_interval(level)
-        assert inference.difference_interval(a, b, level) == pytest.approx((welch.low, welch.high))
+def test_intervals_agree_with_scipy(level: float, values: list[float]) -> None:
+    found = inference.summarise([*values, NAN], level)
+    assert (found.n, found.diverged) == (len(values), 1)
+    if found.std > 1e-9:  # scipy returns NaN for equal rounds
+        low, high = scipy.stats.t.interval(level, found.n - 1, found.mean, found.std / found.n**0.5)
+        assert found.interval == pytest.approx((low, high))
+        assert inference.estimate(values, level)[:3] == pytest.approx((found.mean, low, high))
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.floats(0, 1), min_size=4, max_size=20, unique=True),
+    st.lists(st.floats(0, 1), min_size=4, max_size=20, unique=True),
+)
+@pytest.mark.parametrize("level", [0.95, 0.99])
+def test_interquartile_means_agree_with_scipy(level: float, first: list[float], second: list[float]) -> None:
+    assert inference.interquartile_mean(first).estimate == pytest.approx(scipy.stats.trim_mean(first, 0.25))
+    zeros = np.zeros(4)  # beside which a set of rounds is alone
+    for a, b, ours in [
+        (second, first, inference.unpaired(first, second, level)),
+        (first, zeros, inference.interquartile_mean([*first, NAN], level)),
+    ]:
+        theirs = scipy.stats.ttest_ind(a, b, equal_var=False, trim=0.25)
+        interval = theirs.confidence_interval(level)
+        if ours.high - ours.low > 1e-6:
+            assert (ours.low, ours.high) == pytest.approx((interval.low, interval.high))
+            assert ours.p == pytest.approx(theirs.pvalue)
+            assert ours.p < 1 - level or ours.low <= 0 <= ours.high
 
 
 def test_prediction_interval_covers_one_more_round() -> None:
@@ -41,7 +60,90 @@ def test_summary_of_too_few_rounds() -> None:
     assert str(inference.summarise([0.25, NAN])) == "0.2500 (n = 1, 1 diverged)"
     assert str(inference.summarise([NAN])) == "(n = 0, 1 diverged)"
     one = inference.summarise([0.25])
-    assert np.isnan([one.std, *one.interval, *inference.difference_interval(one, one)]).all()
+    assert np.isnan([one.std, *one.interval]).all()
+
+
+@pytest.mark.parametrize("values", [[], [NAN, NAN], [0.1], [0.1, 0.2, 0.4, NAN]])
+def test_too_few_rounds_have_no_interval(values: list[float]) -> None:
+    alone, beside = inference.interquartile_mean(values), inference.unpaired(values, np.arange(9.0))
+    assert np.isnan([alone.low, alone.high, alone.p, beside.low, beside.high, beside.p]).all()
+    assert alone.n + alone.diverged == len(values)
+    assert (beside.n, beside.diverged) == (alone.n, alone.diverged)
+
+
+def test_equal_rounds_have_an_interval_without_length() -> None:
+    same = inference.interquartile_mean([0.5] * 9 + [0.9])
+    assert same[:3] == (0.5, 0.5, 0.5)
+    assert same.p == 0
+    assert inference.interquartile_mean(np.zeros(9)).p == 1
+    assert inference.unpaired(np.zeros(9), np.ones(5))[:3] == (1, 1, 1)
+
+
+def spiking(rng: np.random.Generator, n: int, deviation: float, rate: float) -> Array:
+    """Errors beside their mean, some of them in a loss spike."""
+    return rng.normal(0, deviation, n) + rng.uniform(0.03, 0.17, n) * (rng.random(n) < rate)
+
+
+@pytest.mark.parametrize("n", [10, 15, 30, 60, 100])
+@pytest.mark.parametrize(("deviation", "rate"), [(0.004, 0.06), (0.01, 0.035), (0.02, 0.02)])
+def test_interquartile_means_hold_their_level_with_spikes(n: int, deviation: float, rate: float) -> None:
+    """The smaller twin of the simulation in the docstring, of paired differences: either round may spike."""
+    rng = np.random.default_rng(0)
+
+    def pairs(count: int) -> Array:
+        return spiking(rng, count, deviation, rate) - spiking(rng, count, 2 * deviation, rate)
+
+    truth = scipy.stats.trim_mean(pairs(500_000), 0.25)
+    intervals = np.array([inference.interquartile_mean(pairs(n))[1:3] for _ in range(3000)]).T
+    assert 0.93 <= coverage(intervals, truth) <= 0.97
+
+
+def test_unpaired_interquartile_means_hold_their_level_with_spikes() -> None:
+    rng = np.random.default_rng(0)
+    truth = scipy.stats.trim_mean(spiking(rng, 500_000, 0.004, 0.05), 0.25) - scipy.stats.trim_mean(
+        spiking(rng, 500_000, 0.01, 0.05), 0.25
+    )
+    found = [inference.unpaired(spiking(rng, 10, 0.01, 0.05), spiking(rng, 30, 0.004, 0.05)) for _ in range(3000)]
+    assert 0.93 <= coverage(np.array([value[1:3] for value in found]).T, truth) <= 0.97
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(-0.1, 0.1), min_size=10, max_size=30), st.integers(0, 9), st.floats(-1, 1))
+def test_one_round_cannot_turn_an_interval(values: list[float], place: int, wild: float) -> None:
+    """Whatever a round is replaced by, no interval goes from below a bound to above it."""
+    before = inference.interquartile_mean(values)
+    after = inference.interquartile_mean([*values[:place], wild, *values[place + 1 :]])
+    assert after.low <= before.high and before.low <= after.high
+
+
+@settings(deadline=None)
+@given(st.integers(1, 40), st.data())
+def test_probabilities_agree_with_scipy(n: int, data: st.DataObject) -> None:
+    count = data.draw(st.integers(0, n))
+    exact = scipy.stats.binomtest(count, n).proportion_ci()
+    assert inference.proportion(count, n)[:4] == pytest.approx((count / n, exact.low, exact.high, n))
+
+
+def test_why_probabilities_are_not_wilsons() -> None:
+    """At one spike in 400 rounds, Wilson's interval from sixty of them covers in 86 % of studies."""
+    counts = np.arange(61)
+    weights = scipy.stats.binom.pmf(counts, 60, 0.0025)
+    wilson = [scipy.stats.binomtest(int(k), 60).proportion_ci(method="wilson") for k in counts]
+    ours = [inference.proportion(int(k), 60) for k in counts]
+    assert weights @ [ci.low <= 0.0025 <= ci.high for ci in wilson] < 0.9
+    assert weights @ [value.low <= 0.0025 <= value.high for value in ours] >= 0.95
+    assert np.isnan(inference.proportion(0, 0).low)
+
+
+@pytest.mark.parametrize(("mean", "deviation"), [(0.18, 0.006), (0.03, 0.004), (0.01, 0.003)])
+def test_a_prediction_of_an_error_covers_it_and_is_one(mean: float, deviation: float) -> None:
+    rng = np.random.default_rng(0)
+    samples = rng.binomial(1000, np.clip(rng.normal(mean, deviation, (3000, 16)), 0, 1)) / 1000
+    intervals = np.array([inference.prediction(errors[:15]) for errors in samples]).T
+    assert 0.93 <= coverage(intervals, samples[:, 15]) <= 0.97
+    assert intervals.min() > 0
+    assert inference.prediction([0.02] * 14 + [0.156])[0] > 0
+    assert np.isnan(inference.prediction([0.2])).all()
 
 
 # Errors over 15 rounds as they may be distributed, with their mean. On 1,000 pairs, a round with probability p of an
@@ -120,27 +222,6 @@ def test_no_interval_holds_its_level_with_rare_wild_rounds() -> None:
     assert max(coverage(interval, 0.02 + 0.02 * 0.13) for interval in bootstrap_intervals(samples, rng)) < 0.9
 
 
-@settings(deadline=None)
-@given(st.lists(st.integers(-20, 20), min_size=1, max_size=8))
-def test_sign_flips_agree_with_scipy(values: list[int]) -> None:
-    differences = np.array(values, dtype=float)  # whole numbers, for which scipy finds all ties
-    if len(differences) > 1:
-        expected = scipy.stats.permutation_test(
-            (differences,), np.mean, permutation_type="samples", n_resamples=np.inf, vectorized=False
-        ).pvalue
-        assert inference.sign_flip(differences) == pytest.approx(expected)
-    assert inference.sign_flip([*differences, NAN]) == inference.sign_flip(-differences)
-    assert inference.sign_flip(differences) >= 2 / 2 ** len(differences)
-
-
-def test_sign_flips_of_many_rounds_are_sampled() -> None:
-    differences = np.random.default_rng(0).normal(0.4, 1, 40)
-    p = inference.sign_flip(differences)
-    assert p == inference.sign_flip(differences) == pytest.approx(scipy.stats.ttest_1samp(differences, 0).pvalue, 0.2)
-    assert 0 < inference.sign_flip(np.ones(40)) < 1e-4
-    assert np.isnan(inference.sign_flip([NAN]))
-
-
 @pytest.mark.parametrize(
     ("p_values", "expected"),
     [
@@ -152,44 +233,3 @@ def test_sign_flips_of_many_rounds_are_sampled() -> None:
 )
 def test_holm(p_values: list[float], expected: list[float]) -> None:
     assert inference.holm(p_values) == pytest.approx(expected, nan_ok=True)
-
-
-@pytest.mark.parametrize(
-    ("draw", "normal"),
-    [
-        pytest.param(lambda rng: rng.normal(size=(800, N, 2)), True, id="normal"),
-        pytest.param(lambda rng: rng.gamma(4, size=(800, N, 2)), False, id="skewed"),
-        pytest.param(lambda rng: rng.standard_t(5, size=(800, N, 2)), False, id="long tails"),
-    ],
-)
-def test_ratio_of_deviations_covers_the_truth(draw: Callable[[np.random.Generator], Array], normal: bool) -> None:
-    samples = draw(np.random.default_rng(0)) * [1, 3]
-    intervals = np.array([inference.deviation_ratio(pairs)[1:3] for pairs in samples]).T
-    assert 0.92 <= coverage(intervals, 3) <= 0.97
-    ratios = samples.std(axis=1, ddof=1) @ [0, 1] / (samples.std(axis=1, ddof=1) @ [1, 0])
-    f_intervals = ratios / np.sqrt(scipy.stats.f.ppf([[0.975], [0.025]], N - 1, N - 1))
-    assert (coverage(f_intervals, 3) > 0.93) == normal  # why the F-interval is not used
-
-
-def test_one_wild_round_does_not_decide_the_ratio_of_deviations() -> None:
-    pairs = np.random.default_rng(0).normal(size=(N, 2)) * [1, 0.3]
-    assert inference.deviation_ratio(pairs).high < 1
-    pairs[6, 1] = 30
-    ratio = inference.deviation_ratio(pairs)
-    assert ratio.estimate > 5
-    assert ratio.low < 1
-    assert inference.deviation_ratio(inference.without_extremes(pairs)).high < 1
-
-
-@pytest.mark.parametrize("values", [[], [1.0], [1.0, 2.0], [1.0, 1.0, 1.0], [NAN] * 4, [1.0, 2.0, NAN, NAN]])
-def test_ratio_of_deviations_of_too_few_rounds(values: list[float]) -> None:
-    pairs = np.array([[value, value + index] for index, value in enumerate(values)]).reshape(-1, 2)
-    ratio = inference.deviation_ratio(pairs)
-    assert np.isnan([ratio.low, ratio.high]).all()
-    assert ratio.n + ratio.diverged == len(values)
-    assert len(inference.without_extremes(pairs)) <= len(values)
-
-
-def test_bounds_beyond_a_float_are_none() -> None:
-    value = inference.exponential(inference.Estimate(0, -800, 1, 3))
-    assert value[:3] == pytest.approx((1, NAN, np.e), nan_ok=True)

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from digitpairs import paper, tables
-from digitpairs.analysis import claims, findings, selection
+from digitpairs.analysis import claims, findings, measures, selection, statistics
 from digitpairs.reporting import page, report
 from digitpairs.reporting.wording import wording
 
@@ -73,16 +73,19 @@ def study(
     table = grid(list(means))
     chosen = selection.select(table, by)
     of_curves = {"fixed": {model: curves(rows) for model, rows in final["fixed"].items()}}
-    found: Any = claims.judge(claims.Study(final, of_curves, table, chosen, {}, ablations))
+    of_study = measures.Study(final, of_curves, table, chosen, {}, ablations, n_test=1000)
     published = paper.published(data["source"])
-    numbers = findings.tabulate(final, table, chosen, TRAIN, ablations, more_data, published)
+    judged: Any = json.loads(tables.to_json(claims.judge(of_study))) if published else []
+    found = statistics.tabulate(final, table, chosen, TRAIN, ablations, more_data, published)
+    numbers = json.loads(tables.to_json(found))
     return report.Study(
         final=final,
         curves=of_curves,
         grid=table,
         selection=chosen,
-        statistics=json.loads(tables.to_json(numbers)),
-        claims=json.loads(tables.to_json(found)) if published else [],
+        statistics=numbers,
+        claims=judged,
+        findings=findings.state(numbers, judged),
         mistakes=mistakes(list(means)),
         images=np.arange(4 * 2 * 14 * 14).reshape(4, 2, 14, 14),
         data=data,
@@ -109,44 +112,47 @@ def test_results_are_stated_as_they_are() -> None:
     assert (
         "Sharing weights helps (`baseline` to `siamese`): on one dataset (`fixed`) it lowers the test error by" in text
     )
-    assert "by 0.0700, from 0.1800 to 0.1100 (95% interval 0.06" in text
-    assert "n = 15 rounds)" in text
-    assert "Adding auxiliary losses: not shown to help or to do harm" in text
-    assert "`siamese_aux`): on one dataset (`fixed`) it makes no difference that these rounds can tell" in text
-    assert "inside the range" in text and "`siamese` (0.0967 to 0.1233)" in text
-    assert "outside the range" in text
+    assert "by 0.0688 (0.0651 to 0.0725), n = 15 rounds;" in text
+    assert "Adding auxiliary losses is not shown to help or to do harm" in text
+    assert "`siamese_aux`): on one dataset (`fixed`) it changes the test error by less than 0.01 (-0.0032 to" in text
+    assert "inside it for `baseline` (0.1669 to 0.1937) and `siamese` (0.0970 to 0.1242)" in text
+    assert "outside it for `siamese_aux`" in text
     text = markdown({"baseline": 0.11, "siamese": 0.18})
     assert "Sharing weights does harm (`baseline` to `siamese`)" in text
-    assert "raises the test error by 0.0700, from 0.1100 to 0.1800 (95% interval 0.06" in text
-    assert "lowers the test error by" not in text and "Adding auxiliary losses" not in text.split("##")[2]
-    assert "cannot be judged from so few rounds" in markdown({"baseline": 0.18, "siamese": 0.11}, n=1)
+    assert "raises the test error by 0.0712 (0.0675 to 0.0749), n = 15 rounds" in text
+    assert "lowers the test error by" not in text.split("##")[1]
+    assert "Adding auxiliary losses cannot be judged: it takes rounds of `siamese` and `siamese_aux`" in text
 
 
-def test_an_interval_alone_tells_nothing() -> None:
-    """Three rounds' signs cannot be told from chance, whatever their interval."""
-    text = markdown({"baseline": 0.18, "siamese": 0.11}, n=3)
-    assert "Sharing weights: not shown to help or to do harm" in text
-    assert "p = 0.250, n = 3 rounds)" in text
+@pytest.mark.parametrize("n", [1, 3])
+def test_too_few_rounds_say_so(n: int) -> None:
+    text = markdown({"baseline": 0.18, "siamese": 0.11}, n=n)
+    assert "Sharing weights is not shown to help or to do harm" in text
+    assert f"it cannot be judged: an interval takes 4 rounds, and there are {n}" in text
+    assert "nan" not in text.replace("nanda", "")
 
 
 def test_the_order_of_models_does_not_matter() -> None:
     """Differences are stored one way round."""
     text = markdown({"siamese": 0.11, "baseline": 0.18})
     assert "Sharing weights helps (`baseline` to `siamese`)" in text
-    assert "lowers the test error by 0.0700" in text
+    assert "lowers the test error by 0.0" in text.split("##")[1] and "raises" not in text.split("##")[1]
 
 
 def test_claims_read_as_they_turned_out() -> None:
     means = {"baseline": 0.11, "siamese": 0.18, "siamese_aux": 0.03}
     text = markdown(means)
-    assert re.search(r"\| 1\. Sharing .* \| ✗ not reproduced \| Sharing weights does not lower", text)
-    assert re.search(r"\| 2\. Auxiliary .* \| ✓ reproduced \|", text)
-    assert re.search(r"\| 7\. Batch .* \| \? cannot tell \|", text)
+    assert re.search(
+        r"\| 1\. “We .* \| Sharing .* \| ✗ not reproduced \| Outside of the region below 0: `siamese` minus", text
+    )
+    assert re.search(r"\| 2\. “An .* \| Auxiliary .* \| ✓ reproduced \|", text)
+    assert re.search(r"\| 7\. “We .* \| \? cannot tell \| Not known: .* \(there are no such rounds\)", text)
+    assert re.search(r"below 0<[^✗]+✗ not reproduced<[^1]+15<", html(study(means)))
     verdicts = [claim["verdict"] for claim in study(means).claims]
     for verdict, words in {
         "reproduced": "reproduced",
         "not reproduced": "not reproduced",
-        "cannot tell": "told",
+        "cannot tell": "to be told",
     }.items():
         numbers = [str(place) for place, found in enumerate(verdicts, start=1) if found == verdict]
         assert re.search(rf"{len(numbers)} [a-z ]*{words}[a-z ]*\({', '.join(numbers)}\)", text), verdict
@@ -154,9 +160,9 @@ def test_claims_read_as_they_turned_out() -> None:
 
 def test_tables_stand_beside_the_paper() -> None:
     text = markdown({"baseline": 0.18, "other": 0.3})
-    assert "| `baseline` | `fixed` | 0.1800 ± 0.0060 | 0.1767 to 0.1833 | 15 | -0.0035 |" in text
+    assert "| `baseline` | `fixed` | 0.1800 ± 0.0060 | 0.1804 (0.1774 to 0.1833) | 15 | -0.0035 |" in text
     assert "| `baseline` | paper | 0.1835 ± 0.0066 |  | 15 |  |" in text
-    assert "| `other` | `resampled` | 0.3000 ± 0.0060 | 0.2967 to 0.3033 | 15 |  |" in text
+    assert "| `other` | `resampled` | 0.3000 ± 0.0060 | 0.3009 (0.2967 to 0.3051) | 15 |  |" in text
     assert "| `baseline` | the paper | 50 | 50 | 0.1 | 0.1000" in text
 
 
@@ -166,6 +172,7 @@ def test_diverged_rounds_are_told() -> None:
     assert "Rounds diverged in 1 of the 2 cells of `siamese`" in text
     nothing = markdown({"baseline": 0.2, "siamese": 0.11}, diverged=15)
     assert "| `siamese` | `fixed` | diverged |  | 0 (15 diverged) |  |" in nothing
+    assert "`siamese` has no error to show: all 15 rounds diverged." in nothing
 
 
 def test_parts_that_are_not_there_say_so() -> None:
@@ -186,11 +193,11 @@ def test_parts_beyond_the_paper() -> None:
         rounds(10 / n, 5, 0.1 / n).assign(model="deeper", n_train=n, epochs=2) for n in (100, 200, 400)
     )
     text = markdown(means, ablations=ablations, more_data=more_data)
-    assert "sharing weights lowers the mean test error by 0.0300" in text
-    assert "adding auxiliary losses lowers the mean test error by 0.0900" in text
-    assert "the two gain less together than apart (interaction +0.0200 (" in text
-    assert "`batch_norm`, instead of before: the test error is lowered for `siamese` at after by 0.0200 (0.0" in text
-    assert "; the test error is raised for `baseline` at after by 0.0200 (0.0" in text
+    assert "sharing weights lowers the mean test error by 0.0299 (" in text
+    assert "adding auxiliary losses lowers the mean test error by 0.0891 (" in text
+    assert "the two gain less together than apart (interaction +0.0213, +0.0146 to" in text
+    assert "`batch_norm`, instead of before: after lowers the test error of `siamese` by 0.0200 (0.0" in text
+    assert "; after raises the test error of `baseline` by 0.0200 (0.0" in text
     assert "`deeper`: the error falls; twice the pairs multiply it by 0.50 (" in text
     assert "| `deeper` | 1.000 (" in text
 
@@ -206,7 +213,7 @@ def test_other_data_have_none_of_the_paper() -> None:
     )
     assert "Not judged: they are not about `clothes`." in text
     assert "Data: the images of `clothes`, a folder of IDX files" in text
-    assert "| `baseline` | `fixed` | 0.1800 ± 0.0060 | 0.1767 to 0.1833 | 15 |\n" in text
+    assert "| `baseline` | `fixed` | 0.1800 ± 0.0060 | 0.1804 (0.1774 to 0.1833) | 15 |\n" in text
     assert "Label 4 beside label 9, test pair 0" in html(of)
 
 
@@ -367,8 +374,10 @@ def test_the_steps_after_the_final_rounds(tmp_path: Path, monkeypatch: pytest.Mo
         plot(name, "architecture", "--model", model, "--options", '{"batch_norm": "before"}')
     train = [*of_mnist, "--train", json.dumps(TRAIN), "--ablations"]  # a part that is left out names no file
     run(monkeypatch, "compute_statistics.py", *final, *of_grid, *chosen, *train, "--output", "statistics.json")
-    run(monkeypatch, "judge_claims.py", *final, *of_curves, *of_grid, *chosen, *train, "--output", "claims.json")
-    arguments = [*final, *of_curves, *of_grid, *chosen, "--statistics", "statistics.json", "--claims", "claims.json"]
+    judged = ["--statistics", "statistics.json", "--claims", "claims.json", "--findings", "findings.json"]
+    test_pairs = ["--test-pairs", "1000"]
+    run(monkeypatch, "judge_claims.py", *final, *of_curves, *of_grid, *chosen, *train, *test_pairs, *judged)
+    arguments = [*final, *of_curves, *of_grid, *chosen, *judged]
     arguments += ["--mistakes", "mistakes.csv", "--pairs", "pairs.npz", "--ablations", "--more-data"]
     arguments += ["--figures", *map(str, sorted(figures.glob("*.svg"))), "--data", json.dumps(DATA)]
     captions = {path.stem: "What it shows." for path in figures.glob("*.svg")}

@@ -15,7 +15,7 @@ from digitpairs.errors import StudyError
 from digitpairs.reproduction.comparison import Comparison, compare, conclusions, kind, summary, tell, without_provenance
 
 TEXT = "round,test_error,note\n1,0.125,a\n2,,b\n"
-CLAIMS = [{"number": 1, "claim": "Sharing helps.", "verdict": "reproduced", "because": "-0.08"}]
+CLAIMS = [{"id": "sharing", "verdict": "reproduced", "comparisons": [{"estimate": -0.08}]}]
 CHOSEN = {"batch_size": 50, "epochs": 100, "learning_rate": 0.01}
 
 
@@ -133,15 +133,15 @@ def test_many_files_are_counted() -> None:
 
 
 def test_conclusions_are_verdicts_and_choices() -> None:
-    assert conclusions(files(), files([CLAIMS[0] | {"because": "-0.09"}])) == []
+    assert conclusions(files(), files([CLAIMS[0] | {"comparisons": [{"estimate": -0.09}]}])) == []
     assert conclusions(files(), files([CLAIMS[0] | {"verdict": "cannot tell"}])) == [
-        "claim 1, Sharing helps.: reproduced -> cannot tell"
+        "claim sharing: reproduced -> cannot tell"
     ]
     assert conclusions(files(), files(chosen=CHOSEN | {"epochs": 50})) == [
         "chosen configuration of baseline: batch_size 50, epochs 100, learning_rate 0.01 -> "
         "batch_size 50, epochs 50, learning_rate 0.01"
     ]
-    assert conclusions(files(), files([])) == ["claim 1, Sharing helps.: reproduced -> nothing"]
+    assert conclusions(files(), files([])) == ["claim sharing: reproduced -> nothing"]
 
 
 def test_without_conclusions() -> None:

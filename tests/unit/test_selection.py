@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from digitpairs import errors, tables
+from digitpairs import tables
 from digitpairs.analysis import selection
 
 
@@ -77,9 +77,15 @@ def test_a_diverged_cell_is_listed_and_never_chosen() -> None:
     assert chosen(table) == chosen(table, "test") == (50, 50, 0.1)
     diverged = [{"epochs": 25, "batch_size": 50, "learning_rate": 0.1, "diverged_rounds": 1}]
     assert selection.select(table, "test")["baseline"]["diverged"] == diverged
-    with pytest.raises(errors.StudyError, match=r"^grid\.baseline: .* each of the 1 cells") as error:
-        selection.select(table[table["epochs"] == 25], "validation")
-    assert "\n" not in str(error.value)
+
+
+def test_where_every_cell_diverged_one_with_the_fewest_such_rounds_is_chosen() -> None:
+    nan = float("nan")
+    table = grid({(25, 50, 0.1): ([0.0, nan, nan],) * 2, (50, 50, 0.1): ([0.5, 0.5, nan],) * 2})
+    assert chosen(table) == chosen(table, "test") == (50, 50, 0.1)
+    gone = selection.select(grid({(25, 50, 0.1): ([nan, nan],) * 2}), "validation")
+    assert json.loads(tables.to_json(gone))["baseline"]["validation"]["validation_error"] is None
+    assert len(gone["baseline"]["diverged"]) == 1
 
 
 def test_one_round_has_no_deviation() -> None:

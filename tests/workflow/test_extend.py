@@ -77,7 +77,7 @@ def test_the_page(study: Study, finished: Study) -> None:
     assert len(claims) == len(json.loads((finished.path / "results/claims.json").read_text())) + 1
     of_all = pages(study)
     for page in ("report.html", "README.md", "report.pdf"):
-        assert has(of_all[page], claims[-1]["claim"])
+        assert has(of_all[page], claims[-1]["ours"])
         assert has(of_all[page], "Spread of the test error over the resampled rounds")
         assert has(of_all[page], "A siamese trunk that names both classes")
     assert "](figures/spread.svg)" in (study.path / "reports/README.md").read_text()

@@ -56,7 +56,7 @@ def test_a_reproduction_that_was_killed_and_a_study_that_differs(finished: Study
     study.dvc("commit", "--force")
     study.commit()
     said = study.fails(*command).splitlines()
-    line = f"claim 1, {verdicts[0]['claim']}: believed -> {before}"
+    line = f"claim {verdicts[0]['id']}: believed -> {before}"
     assert f"A conclusion differs: {line}" in said
     found = certificate(study)
     assert found["conclusions that differ"] == [line]

@@ -1,1 +1,1 @@
-"""Analysis of the rounds: selection, intervals and tests, statistics, claims."""
+"""Analysis of the rounds: selection, intervals and tests, loss spikes, statistics, claims, findings."""

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from digitpairs.analysis.inference import by_round, corrected, tested
+from digitpairs.analysis.inference import by_round, compare, corrected
 
 FACTORS = ("twobranch", "twobranch_aux", "siamese", "siamese_aux")
 # Contrasts of the 2 x 2 design over `FACTORS`: weights separate or shared, without or with auxiliary losses.
@@ -22,5 +22,5 @@ def two_factors(by_model: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
     if not set(FACTORS) <= set(by_model):
         return {}
     errors = by_round(by_model[model] for model in FACTORS)
-    effects = corrected(tested(errors @ np.array(weights)) for weights in CONTRASTS.values())
+    effects = corrected(compare(errors @ np.array(weights)) for weights in CONTRASTS.values())
     return dict(zip(CONTRASTS, effects, strict=True))

@@ -1,173 +1,439 @@
-"""The tables of statistics.json: errors, differences, optimism, the 2 x 2 design, ablations, power laws."""
+"""The findings: what the numbers of statistics.json and claims.json say, in one plain sentence each.
 
-from collections.abc import Mapping
-from itertools import combinations
+Whatever a reader opens renders these sentences and verdicts, and decides nothing itself. An effect is told, as lower or
+higher, where its p, corrected for its family, is below 5 %. It is similar where its interval lies within one pair in a
+hundred on either side of zero, and cannot be told otherwise.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
 from digitpairs import paper
-from digitpairs.analysis.factors import two_factors
-from digitpairs.analysis.inference import (
-    EXACT,
-    NAN,
-    TEST,
-    Estimate,
-    corrected,
-    estimate,
-    paired,
-    summarise,
-    tested,
-    to_dict,
-)
-from digitpairs.analysis.selection import CONFIGURATION, RULES, cell
-from digitpairs.tables import Tables, by_value
+from digitpairs.analysis.choosing import NEAR
+from digitpairs.analysis.claims import CANNOT_TELL, NOT_REPRODUCED, REPRODUCED, SIMILAR
+from digitpairs.analysis.inference import LEAST, LEVEL
 
-METHODS = {
-    "interval": "Student's t over rounds, 95%; that of rounds which share a dataset speaks for that dataset alone",
-    "test": f"two-sided {TEST} of the mean difference, exact up to {EXACT} rounds",
-    "correction": (
-        "Holm; a family is a protocol's pairs of models, a protocol's two-factor effects, or an ablated parameter's "
-        "values and models"
-    ),
-    "effect_size": "paired d_z: mean difference over the standard deviation of the differences",
+LOWER, HIGHER, SAME = "lower", "higher", "similar"
+GUESSING = 0.4  # test error: always the same answer is wrong for 0.45 of the pairs
+WHERE = {"fixed": "on one dataset", "resampled": "on new pairs in each round"}
+# The paper's two methods, each the difference between two models (section II.D).
+METHODS = {"Sharing weights": ("baseline", "siamese"), "Adding auxiliary losses": ("siamese", "siamese_aux")}
+EFFECTS = {
+    "sharing": "sharing weights",
+    "auxiliary": "adding auxiliary losses",
+    "interaction": "having both, beyond the sum of either",
 }
+VALUES = {"epochs": "number of epochs", "batch_size": "batch size", "learning_rate": "learning rate"}
+SHOWN = 3  # comparisons named in one sentence
+
+Row = Mapping[str, Any]
+Finding = dict[str, Any]
 
 
-def tabulate(
-    final: Tables,
-    grid: pd.DataFrame,
-    selection: Mapping[str, Any],
-    train: Mapping[str, Any],
-    ablations: pd.DataFrame | None = None,
-    more_data: pd.DataFrame | None = None,
-    published: Mapping[str, paper.Result] = paper.RESULTS,
-) -> dict[str, Any]:
-    """Compute the content of statistics.json from the tables of the workflow.
+def state(statistics: Row, claims: Sequence[Row]) -> list[Finding]:
+    """State the findings from the contents of statistics.json and claims.json, in which missing numbers are None.
 
-    `selection` is the content of selection.json; `train` is the section of params.yaml, the reference of the ablations;
-    `published` are the paper's results on these data, by model.
-    Errors are fractions of pairs. Missing parts are empty, missing numbers NaN.
+    Each has `kind` and what tells it apart from others of its kind, `sentence`, `verdict`, and, of an effect,
+    `direction`, `estimate`, `low`, `high`, `n`, `diverged` and `p_holm`. In a sentence, names of code stand between
+    backticks.
     """
-    return {
-        "methods": METHODS,
-        "errors": {p: {m: _error(rounds, published.get(m)) for m, rounds in by.items()} for p, by in final.items()},
-        "differences": [row for protocol, by in final.items() for row in differences(protocol, by)],
-        "optimism": optimism(final, grid, selection),
-        "two_factors": {p: effects for p, by in final.items() if (effects := two_factors(by))},
-        "ablations": [] if ablations is None else ablation_effects(ablations, train),
-        "more_data": {} if more_data is None else power_laws(more_data),
-    }
-
-
-def _error(rounds: pd.DataFrame, result: paper.Result | None) -> dict[str, Any]:
-    """Summarise test errors, and test if the paper's mean lies in their prediction interval.
-
-    The paper's rounds share a dataset that is not ours: only a prediction from rounds on new pairs allows for that.
-    """
-    summary = summarise(rounds["test_error"])
-    low, high = summary.prediction
-    published = result.test_error if result else None
-    return to_dict(summary) | {
-        "prediction_low": low,
-        "prediction_high": high,
-        "paper": published,
-        "paper_in_prediction": None if published is None or np.isnan(low) else low <= published <= high,
-    }
-
-
-def differences(protocol: str, by_model: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
-    """Compare the test errors of all pairs of models, paired over a protocol's rounds."""
-    pairs = list(combinations(by_model, 2))
-    tests = corrected(tested(paired(by_model[first], by_model[second])) for first, second in pairs)
+    differences = [_turned(row) for row in statistics["differences"] if row["protocol"] in WHERE]
+    effects = {protocol: by for protocol, by in statistics["two_factors"].items() if protocol in WHERE}
     return [
-        {"protocol": protocol, "first": first, "second": second} | test
-        for (first, second), test in zip(pairs, tests, strict=True)
+        *_methods(differences, [model for by in statistics["errors"].values() for model in by]),
+        *(_factors(protocol, by) for protocol, by in effects.items()),
+        *([_tally(claims), _conclusion(claims)] if claims else []),
+        *(_claim(number, claim) for number, claim in enumerate(claims, start=1)),
+        *_errors(statistics["errors"]),
+        *_prediction(statistics["errors"].get("resampled", {})),
+        *(_at_the_papers(model, row) for model, row in statistics["at_the_papers"].items()),
+        *_pairs(differences),
+        *_choices(statistics["optimism"]),
+        *(_selection(model, entry) for model, entry in statistics["optimism"].items()),
+        *_parameters(statistics["ablations"]),
+        *_laws(statistics["more_data"]),
+        *(
+            _effect("difference", f"`{row['second']}` instead of `{row['first']}`, {WHERE[row['protocol']]},", row)
+            for row in differences
+        ),
+        *(
+            _effect("factor", f"{EFFECTS[name].capitalize()}, {WHERE[p]},", row | {"protocol": p, "effect": name})
+            for p, by in effects.items()
+            for name, row in by.items()
+        ),
+        *(_effect("ablation", _ablated(row), row) for row in statistics["ablations"]),
     ]
 
 
-def fresh_rounds(final: Tables, model: str, choice: Mapping[str, Any], rule: str) -> pd.DataFrame | None:
-    """Return the rounds on new pairs at a rule's configuration, or None."""
-    same = all(choice[rule][key] == choice["chosen"][key] for key in CONFIGURATION)
-    return final.get("resampled" if same else f"resampled_by_{rule}", {}).get(model)
+def select(findings: Iterable[Row], kind: str, **about: Any) -> list[Row]:
+    """Return the findings of a kind about something, in their order."""
+    return [f for f in findings if f["kind"] == kind and all(f.get(key) == value for key, value in about.items())]
 
 
-def optimism(final: Tables, grid: pd.DataFrame, selection: Mapping[str, Any]) -> dict[str, Any]:
-    """Compare the test error of each rule's choice in the grid with that on new pairs.
-
-    The interval of a rule's optimism (fresh minus apparent: positive looks too good) is the fresh rounds' prediction
-    of one more round on its own pairs: the grid's rounds share one dataset, whose own effect no number of
-    initialisations averages out. It is a little too wide, since the apparent error averages several initialisations.
-    `test_minus_validation` compares the rules' choices on the same pairs, where that effect cancels: as the grid shows
-    them (the test rule cannot lose there) and on new pairs.
-    """
-    return {model: _optimism(final, grid, model, choice) for model, choice in selection.items()}
+def told(row: Row) -> str:
+    """Return the verdict of an effect: lower, higher, similar or cannot tell."""
+    low, high, p = row["low"], row["high"], row.get("p_holm", row.get("p"))
+    if low is None:
+        return CANNOT_TELL
+    if p is not None and p < 1 - LEVEL:
+        return LOWER if row["estimate"] < 0 else HIGHER
+    return SAME if low > -SIMILAR and high < SIMILAR else CANNOT_TELL
 
 
-def _optimism(final: Tables, grid: pd.DataFrame, model: str, choice: Mapping[str, Any]) -> dict[str, Any]:
-    apparent = {rule: cell(grid, model, choice[rule]) for rule in RULES}
-    fresh = {rule: fresh_rounds(final, model, choice, rule) for rule in RULES}
-    entry: dict[str, Any] = {
-        "same_configuration": all(choice["test"][key] == choice["validation"][key] for key in CONFIGURATION),
-        "test_minus_validation": {"apparent": tested(paired(apparent["validation"], apparent["test"]))},
+def _effect(kind: str, subject: str, row: Row) -> Finding:
+    """State the direction and size of a change of the test error, or that none is told."""
+    return {
+        **row,
+        "kind": kind,
+        "direction": _direction(row["estimate"]),
+        "verdict": told(row),
+        "sentence": f"{subject} {_says(row)}.",
     }
-    if fresh["validation"] is not None and fresh["test"] is not None:
-        entry["test_minus_validation"]["fresh"] = tested(paired(fresh["validation"], fresh["test"]))
-    for rule in RULES:
-        shown = summarise(apparent[rule]["test_error"])
-        entry[rule] = {
-            "configuration": {key: choice[rule][key] for key in CONFIGURATION},
-            "apparent": to_dict(shown),
+
+
+def _direction(estimate: float | None) -> str | None:
+    return LOWER if estimate and estimate < 0 else HIGHER if estimate else None
+
+
+def _says(row: Row, what: str = "the test error") -> str:
+    verdict, n = told(row), f"n = {row['n']} rounds"
+    if row["low"] is None:
+        return f"cannot be judged: {_missing(row)}"
+    if verdict in (LOWER, HIGHER):
+        verb = "lowers" if verdict == LOWER else "raises"
+        return f"{verb} {what} by {size(row)}, {n}"
+    if verdict == SAME:
+        return f"changes {what} by less than {SIMILAR:g} ({_between(row, '+.4f')}, {n})"
+    corrected = "" if row["low"] <= 0 <= row["high"] else ", after correction for the number of comparisons"
+    return f"makes no difference that these rounds can tell{corrected} ({_between(row, '+.4f')}, {n})"
+
+
+def size(row: Row) -> str:
+    """Return the absolute value of a change with its interval, for a sentence that has the direction in words."""
+    low, high = sorted((row["low"], row["high"]), key=abs)
+    return f"{abs(row['estimate']):.4f} ({abs(low):.4f} to {abs(high):.4f})"
+
+
+def _between(row: Row, form: str = ".4f") -> str:
+    return f"{row['low']:{form}} to {row['high']:{form}}"
+
+
+def _missing(row: Row) -> str:
+    """Say why there is no interval."""
+    if row["n"] == 0:
+        return f"all {row['diverged']} rounds diverged" if row.get("diverged") else "there are no such rounds"
+    gone = f", {row['diverged']} diverged" if row.get("diverged") else ""
+    return f"an interval takes {LEAST} rounds, and there are {row['n']}{gone}"
+
+
+def _turned(row: Row) -> Row:
+    """Turn a difference that the paper's methods make the other way round."""
+    if (row["second"], row["first"]) not in METHODS.values() or row["estimate"] is None:
+        return row
+    turned = {"estimate": -row["estimate"], "mean": None if row["mean"] is None else -row["mean"]}
+    if row["low"] is not None:
+        turned |= {"low": -row["high"], "high": -row["low"]}
+    return {**row, **turned, "first": row["second"], "second": row["first"]}
+
+
+def _methods(differences: Iterable[Row], models: Sequence[str]) -> Iterable[Finding]:
+    """State each method's effect, a clause for each protocol."""
+    rows = list(differences)
+    for method, (first, second) in METHODS.items():
+        found = [row for row in rows if {row["first"], row["second"]} == {first, second}]
+        ways = {told(row) for row in found}
+        if not {first, second} <= set(models):
+            verdict, words = CANNOT_TELL, f" cannot be judged: it takes rounds of `{first}` and `{second}`"
+        elif ways == {LOWER}:
+            verdict, words = LOWER, " helps"
+        elif ways == {HIGHER}:
+            verdict, words = HIGHER, " does harm"
+        elif ways == {LOWER, HIGHER}:
+            verdict, words = CANNOT_TELL, " helps under one protocol and does harm under the other"
+        elif LOWER in ways or HIGHER in ways:
+            way = "help" if LOWER in ways else "do harm"
+            verdict, words = CANNOT_TELL, f" is shown to {way} under one protocol alone"
+        else:
+            verdict, words = CANNOT_TELL, " is not shown to help or to do harm"
+        clauses = "; ".join(f"{WHERE[row['protocol']]} (`{row['protocol']}`) it {_says(row)}" for row in found)
+        path = f" (`{first}` to `{second}`): {clauses}" if clauses else ""
+        yield {"kind": "method", "method": method, "first": first, "second": second, "verdict": verdict} | {
+            "sentence": f"{method}{words}{path}."
         }
-        rounds = fresh[rule]
-        if rounds is not None:
-            found = summarise(rounds["test_error"])
-            low, high = (bound - shown.mean for bound in found.prediction)
-            entry[rule]["fresh"] = to_dict(found)
-            entry[rule]["optimism"] = Estimate(found.mean - shown.mean, low, high, found.n, found.diverged)._asdict()
-    return entry
 
 
-def ablation_effects(ablations: pd.DataFrame, train: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Compare each value of a training parameter with the study's own, paired over (model, round)."""
-    rows: list[dict[str, Any]] = []
-    for parameter in ablations["parameter"].unique():
-        family = []
-        for model in ablations["model"].unique():
-            of_value = by_value(ablations, parameter, model)
-            reference = of_value.pop(train[parameter], None)
-            if reference is not None:
-                key = {"parameter": parameter, "reference": train[parameter], "model": model}
-                family += [key | {"value": v} | tested(paired(reference, rounds)) for v, rounds in of_value.items()]
-        rows += corrected(family)
-    return rows
+def _factors(protocol: str, by: Row) -> Finding:
+    """State main effects and interaction of the 2 x 2 design, and which main effect is the larger."""
+    said = [f"{EFFECTS[name]} {_says(by[name], 'the mean test error')}" for name in ("sharing", "auxiliary")]
+    row, way = by["interaction"], told(by["interaction"])
+    if row["low"] is None:
+        said.append("whether the two add up cannot be judged")
+    else:
+        sums = {HIGHER: "gain less together than apart", LOWER: "gain more together than apart"}
+        words = sums.get(way, "add up, as far as these rounds can tell")
+        said.append(f"the two {words} (interaction {row['estimate']:+.4f}, {_between(row, '+.4f')})")
+    sharing, auxiliary = by["sharing"], by["auxiliary"]
+    if sharing["low"] is not None and auxiliary["low"] is not None:
+        if auxiliary["high"] < sharing["low"]:
+            said.append("auxiliary losses do more than sharing")
+        elif sharing["high"] < auxiliary["low"]:
+            said.append("sharing does more than auxiliary losses")
+        else:
+            said.append("neither does clearly more than the other")
+    where = f"{WHERE[protocol].capitalize()} (`{protocol}`)"
+    return {"kind": "factors", "protocol": protocol, "verdict": way, "sentence": f"{where}, {'; '.join(said)}."}
 
 
-def power_laws(more_data: pd.DataFrame) -> dict[str, Any]:
-    """Fit error = scale * n_train^-exponent to each model, a line in logarithms for each round.
+def _claim(number: int, claim: Row) -> Finding:
+    """State the verdict on a claim and the comparisons behind it."""
+    verdict = claim["verdict"]
+    comparisons = claim["comparisons"]
+    deciding = [c for c in comparisons if c["verdict"] == verdict]
+    lead = {REPRODUCED: "Inside", NOT_REPRODUCED: "Outside of", CANNOT_TELL: "Across a bound of"}[verdict]
+    by_region: dict[str, list[str]] = {}
+    for comparison in deciding:
+        if comparison["low"] is not None:
+            by_region.setdefault(region(comparison["region"]), []).append(_compared(comparison, claim["unit"]))
+    parts = [f"{lead} the region {bounds}: {_listed_some(which)}." for bounds, which in by_region.items()]
+    missing = [f"{c['effect']} ({_missing(c)})" for c in comparisons if c["low"] is None]
+    if missing:
+        parts.append(f"Not known: {_listed_some(missing)}.")
+    if claim["undecidable"]:
+        parts.append(f"No number of rounds decides {claim['undecidable'][0].lower()}{claim['undecidable'][1:]}")
+    return {
+        "kind": "claim",
+        "id": claim["id"],
+        "number": number,
+        "verdict": verdict,
+        "sentence": " ".join(parts),
+    }
 
-    There is no floor in the law: few sizes, each seen by few rounds, do not tell a floor from a smaller exponent.
-    `departure` is the farthest that a size's geometric mean lies from the law, relative to it. Rounds with a diverged
-    or an errorless size have no logarithm and are left out of the fit. Rounds of a size share their pairs, so the
-    exponent's interval allows for initialisations only.
-    """
-    return {str(model): _power_law(table) for model, table in more_data.groupby("model", sort=False)}
+
+def _compared(comparison: Row, unit: str) -> str:
+    form = "+.4f" if unit == "error" else ".2f"
+    interval = "" if comparison["low"] == comparison["high"] else f" ({_between(comparison, form)})"
+    return f"{comparison['effect']} {comparison['estimate']:{form}}{interval}"
 
 
-def _power_law(table: pd.DataFrame) -> dict[str, Any]:
-    errors = table.pivot(index="n_train", columns="round", values="test_error")
-    points = [{"n_train": size} | to_dict(summarise(row)) for size, row in errors.iterrows()]
-    law: dict[str, Any] = {"points": points, "exponent": Estimate(NAN, NAN, NAN, 0)._asdict()}
-    fitted = errors.loc[:, (errors > 0).all()]
-    if len(errors) > 1 and fitted.shape[1]:
-        sizes, logs = np.log(fitted.index.to_numpy(dtype=float)), np.log(fitted.to_numpy())
-        slopes, levels = np.polyfit(sizes, logs, 1)
-        exponent = estimate(-slopes)._replace(diverged=errors.shape[1] - len(slopes), p=NAN)
-        residuals = logs.mean(axis=1) - (slopes.mean() * sizes + levels.mean())
-        law |= {
-            "exponent": exponent._asdict(),
-            "scale": float(np.exp(levels.mean())),
-            "departure": float(np.abs(np.expm1(residuals)).max()),
+def region(bounds: Sequence[float | None]) -> str:
+    """Return a region in words."""
+    low, high = bounds
+    if low is None:
+        return f"below {high:g}"
+    return f"above {low:g}" if high is None else f"{low:g} to {high:g}"
+
+
+def _tally(claims: Sequence[Row]) -> Finding:
+    """Count the verdicts on the paper's claims."""
+    words = {
+        REPRODUCED: "reproduced",
+        NOT_REPRODUCED: "not reproduced",
+        CANNOT_TELL: "not to be told from these rounds",
+    }
+    parts = []
+    for verdict, said in words.items():
+        which = [str(number) for number, claim in enumerate(claims, start=1) if claim["verdict"] == verdict]
+        if which:
+            parts.append(f"{len(which)} {'is' if len(which) == 1 else 'are'} {said} ({', '.join(which)})")
+    counts = {verdict: sum(claim["verdict"] == verdict for claim in claims) for verdict in words}
+    sentence = f"Of the paper's {len(claims)} claims, {_listed(parts)}."
+    return {"kind": "tally", "verdict": None, "counts": counts, "sentence": sentence}
+
+
+def _conclusion(claims: Sequence[Row]) -> Finding:
+    """Conclude on the paper's main conclusion, its first two claims."""
+    by_id = {claim["id"]: claim["verdict"] for claim in claims}
+    both = {by_id.get("sharing", CANNOT_TELL), by_id.get("auxiliary-losses", CANNOT_TELL)}
+    if both == {REPRODUCED}:
+        verdict, said = REPRODUCED, "holds: both methods lower the error, on the dataset and on new pairs like it"
+    elif NOT_REPRODUCED in both:
+        verdict, said = NOT_REPRODUCED, "does not hold here as it stands"
+    else:
+        verdict, said = CANNOT_TELL, "that both methods lower the error, is not settled by these rounds"
+    comma = "," if verdict == CANNOT_TELL else ""
+    return {"kind": "conclusion", "verdict": verdict, "sentence": f"The paper's main conclusion{comma} {said}."}
+
+
+def _errors(errors: Mapping[str, Mapping[str, Row]]) -> Iterable[Finding]:
+    """State each model's error, and how often its training ends in a loss spike."""
+    for protocol, by_model in errors.items():
+        if protocol not in WHERE:
+            continue
+        where = WHERE[protocol].capitalize()
+        for model, row in by_model.items():
+            key = {"protocol": protocol, "model": model}
+            middle, spike = row["interquartile_mean"], row["spike"]
+            numbers = {name: middle[name] for name in ("estimate", "low", "high", "n", "diverged")}
+            if middle["n"] == 0:
+                said = f"has no error to show: {_missing(middle)}"
+            else:
+                interval = f" ({_between(middle)})" if middle["low"] is not None else ""
+                lost = f", {middle['diverged']} diverged" if middle["diverged"] else ""
+                said = f"misses {100 * middle['estimate']:.1f} of 100 pairs: {middle['estimate']:.4f}{interval}, the "
+                said += f"interquartile mean of {middle['n']} rounds{lost}, beside a mean of {row['estimate']:.4f}"
+                if not interval:
+                    said += f"; {_missing(middle)}"
+                if middle["estimate"] >= GUESSING:
+                    said += "; that is hardly better than guessing"
+            verdict = CANNOT_TELL if middle["low"] is None else None
+            yield {"kind": "error", "verdict": verdict, **key, **numbers, "sentence": f"{where}, `{model}` {said}."}
+            numbers = {name: spike[name] for name in ("estimate", "low", "high", "n")}
+            if spike["n"] == 0:
+                said = "has no rounds to tell loss spikes from"
+            else:
+                said = f"ends in a loss spike in {spike['spikes']} of {spike['n']} rounds: a probability of "
+                said += f"{spike['estimate']:.3f} ({_between(spike, '.3f')})"
+                if spike["spikes"] and spike["without"]["estimate"] is not None:
+                    said += f"; without one, its mean error is {spike['without']['estimate']:.4f}"
+            yield {"kind": "spike", "verdict": None, **key, **numbers, "sentence": f"{where}, `{model}` {said}."}
+
+
+def _prediction(by_model: Mapping[str, Row]) -> Iterable[Finding]:
+    """State for which models our rounds would have predicted the paper's mean."""
+    known = {model: row for model, row in by_model.items() if row["paper_in_prediction"] is not None}
+    parts = []
+    for inside, word in ((True, "inside"), (False, "outside")):
+        which = [
+            f"`{model}` ({row['prediction_low']:.4f} to {row['prediction_high']:.4f})"
+            for model, row in known.items()
+            if row["paper_in_prediction"] is inside
+        ]
+        if which:
+            parts.append(f"{word} it for {_listed(which)}")
+    if parts:
+        yield {"kind": "prediction", "verdict": None} | {
+            "sentence": f"The {100 * LEVEL:g}% range in which one more round on new pairs is expected has the paper's "
+            f"mean {_listed(parts)}."
         }
-    return law
+
+
+def _at_the_papers(model: str, row: Row) -> Finding:
+    """State our error at the paper's own configuration beside the paper's."""
+    theirs = paper.RESULTS[model]
+    ours = f"{row['estimate']:.4f}" if row["n"] else f"unknown ({_missing(row)})"
+    interval = f" ({_between(row)}, n = {row['n']} rounds)" if row["low"] is not None else ""
+    return {"kind": "paper", "model": model, "verdict": None, **row} | {
+        "sentence": f"At the paper's own configuration, the error of `{model}` is {ours}{interval} on our pairs, and "
+        f"{theirs.test_error:.4f} ± {theirs.test_error_std:.4f} (n = {paper.ROUNDS}) on the paper's."
+    }
+
+
+def _pairs(differences: Iterable[Row]) -> Iterable[Finding]:
+    """State how many pairs of models differ, and which cannot be told apart."""
+    rows = list(differences)
+    for protocol, where in WHERE.items():
+        of_protocol = [row for row in rows if row["protocol"] == protocol]
+        if of_protocol:
+            apart = [row for row in of_protocol if told(row) in (LOWER, HIGHER)]
+            close = [f"`{row['first']}` and `{row['second']}`" for row in of_protocol if row not in apart]
+            said = f"{len(apart)} of {len(of_protocol)} pairs of networks differ"
+            rest = f"; not told apart are {_listed(close)}" if close else ""
+            yield {"kind": "pairs", "protocol": protocol, "verdict": None} | {
+                "sentence": f"{where.capitalize()}, {said}, corrected for their number{rest}."
+            }
+
+
+def _choices(optimism: Mapping[str, Row]) -> Iterable[Finding]:
+    """Compare the test rule's choice with the validation rule's, in the grid and on new pairs."""
+    if same := [f"`{model}`" for model, entry in optimism.items() if entry["same_configuration"]]:
+        yield {"kind": "choice", "verdict": None, "sentence": f"Both rules choose the same cell for {_listed(same)}."}
+    for model, entry in optimism.items():
+        if entry["same_configuration"]:
+            continue
+        change = entry["test_minus_validation"]
+        grid, fresh = change["apparent"], change.get("fresh")
+        lead = f"For `{model}`, choosing by test error instead of validation error"
+        known = "" if grid["estimate"] is None else f" changes the test error in the grid by {grid['estimate']:+.4f};"
+        if fresh is None:
+            row, said = {}, "on new pairs it was not measured"
+        else:
+            row, said = fresh, f"on new pairs it {_says(fresh)}"
+        yield {
+            **row,
+            "kind": "choice",
+            "model": model,
+            "direction": _direction(row.get("estimate")),
+            "verdict": told(row) if row else CANNOT_TELL,
+            "sentence": f"{lead}{known} {said}.",
+        }
+
+
+def _selection(model: str, entry: Row) -> Finding:
+    """State how stable the choice from the grid is, if it is bracketed, and how much it flatters."""
+    stability, flattery = entry["stability"], entry["flattery"]
+    if stability["frequency"] is None:
+        again = f"The chosen cell of `{model}` has no rival: a round diverged in every cell"
+    else:
+        again = (
+            f"The chosen cell of `{model}` is chosen again in {100 * stability['frequency']:.0f} of 100 grids of "
+            f"rounds drawn anew, among {stability['cells']} cells, and {stability['tied']} lie within {NEAR:g} of the "
+            "least error"
+        )
+    edges = [f"the {end} {VALUES[key]}" for key, end in entry["edges"].items()]
+    bracket = (
+        f"it has {_listed(edges)} of those tried, which nothing brackets" if edges else "smaller and larger values "
+    )
+    bracket += "" if edges else "were tried on every side"
+    if flattery["low"] is None:
+        luck = f"how much the test error flatters its own choice cannot be judged: {_missing(flattery)}"
+    else:
+        luck = f"the test error flatters its own choice by {flattery['estimate']:+.4f} ({_between(flattery, '+.4f')})"
+    numbers = {name: flattery[name] for name in ("estimate", "low", "high", "n", "diverged")}
+    return {"kind": "selection", "model": model, "verdict": None, **numbers, "sentence": f"{again}; {bracket}; {luck}."}
+
+
+def _ablated(row: Row) -> str:
+    return f"`{row['parameter']}` {_value(row['value'])} instead of {_value(row['reference'])}, for `{row['model']}`,"
+
+
+def _parameters(ablations: Sequence[Row]) -> Iterable[Finding]:
+    """State what the other values of each training parameter change."""
+    for parameter, reference in dict.fromkeys((row["parameter"], row["reference"]) for row in ablations):
+        rows = [row for row in ablations if row["parameter"] == parameter]
+        parts = []
+        for way, verb in ((LOWER, "lowers"), (HIGHER, "raises")):
+            parts += [
+                f"{_value(row['value'])} {verb} the test error of `{row['model']}` by {size(row)}"
+                for row in rows
+                if told(row) == way
+            ]
+        same, open_ = (sum(told(row) == verdict for row in rows) for verdict in (SAME, CANNOT_TELL))
+        if same:
+            parts.append(f"{same} of {len(rows)} comparisons change it by less than {SIMILAR:g}")
+        if open_:
+            parts.append(f"{open_} of {len(rows)} cannot be told")
+        yield {"kind": "parameter", "parameter": parameter, "verdict": None} | {
+            "sentence": f"`{parameter}`, instead of {_value(reference)}: {'; '.join(parts)}."
+        }
+
+
+def _laws(laws: Mapping[str, Row]) -> Iterable[Finding]:
+    """State how the error falls with the number of training pairs."""
+    for model, law in laws.items():
+        exponent = law["exponent"]
+        if exponent["estimate"] is None:
+            said = "no law could be fitted: it takes two sizes or more, and rounds with errors in each"
+            verdict = CANNOT_TELL
+        else:
+            low, high = exponent["low"], exponent["high"]
+            way = LOWER if low is not None and low > 0 else HIGHER if high is not None and high < 0 else CANNOT_TELL
+            words = {LOWER: "falls", HIGHER: "rises", CANNOT_TELL: "neither falls nor rises for certain"}
+            factors = "" if low is None else f" ({2**-high:.2f} to {2**-low:.2f})"
+            said = f"the error {words[way]}; twice the pairs multiply it by {2 ** -exponent['estimate']:.2f}{factors}, "
+            said += f"n = {exponent['n']} rounds"
+            verdict = way
+        numbers = {name: exponent[name] for name in ("estimate", "low", "high", "n", "diverged")}
+        yield {"kind": "law", "model": model, "verdict": verdict, **numbers, "sentence": f"`{model}`: {said}."}
+
+
+def _value(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, int | float) else f"{value}"
+
+
+def _listed(items: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(items[:-1]), items[-1]]))
+
+
+def _listed_some(items: Sequence[str]) -> str:
+    more = len(items) - SHOWN
+    return "; ".join([*items[:SHOWN], f"and {more} more"] if more > 0 else items)

@@ -1,8 +1,8 @@
 """Intervals and tests over rounds. A diverged round (NaN) is left out and counted.
 
-Intervals are Student's t: with 15 rounds their coverage is nominal for errors like ours, where percentile and BCa
-bootstraps' is not (`tests/unit/test_inference.py` simulates it). Tests of differences are sign-flip permutation tests:
-unlike Wilcoxon's, they test the mean, as the interval does; they are exact, and need no correction for ties.
+A mean stands beside its interquartile mean, and comparisons are judged on the latter: a few rounds in a hundred end in
+a loss spike, and one of them moves a mean of fifteen rounds, and the length of Student's interval, by more than what is
+compared. One round cannot turn what the interquartile mean says.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,11 +11,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtrit  # the t quantile; scipy.stats.t.ppf calls it too, but takes a second to import
+from scipy.special import betaincinv, expit, logit, stdtr, stdtrit  # scipy.stats takes a second to import
 
 LEVEL = 0.95
-EXACT = 16  # rounds of which all 2^n sign flips are tried; a seeded sample of as many flips stands for those of more
-TEST = "sign-flip permutation"
+TRIMMED = 0.25  # of the rounds at either end, left out by the interquartile mean
+TEST = "Yuen's t of the interquartile mean"
+LEAST = 4  # rounds, without which it trims none
+LEAST_ERROR = 0.0005  # half a pair of a thousand: an error of zero has no logit
 NAN = float("nan")
 
 
@@ -50,7 +52,8 @@ class Estimate(NamedTuple):
 def summarise(values: ArrayLike, level: float = LEVEL) -> Summary:
     """Summarise one value a round, shape (rounds,), with t-intervals of the mean and of one more round.
 
-    Both intervals suppose that rounds are independent and about normal.
+    Both intervals suppose that rounds are independent and about normal. With spikes of +.03 to +.17 at rates of 2, 3.5
+    and 6 %, the interval of the mean of 15 rounds covers it in 63, 46 and 60 of 100 simulations: judge nothing by it.
     """
     rounds = np.asarray(values, dtype=float)
     finite = rounds[~np.isnan(rounds)]
@@ -62,27 +65,101 @@ def summarise(values: ArrayLike, level: float = LEVEL) -> Summary:
     return Summary(n, len(rounds) - n, mean, std, (mean - half, mean + half), (mean - wide, mean + wide))
 
 
-def difference_interval(a: Summary, b: Summary, level: float = LEVEL) -> tuple[float, float]:
-    """Return the interval of mean(b) - mean(a) by Welch's unequal-variance t (NaN with fewer than two rounds)."""
-    if min(a.n, b.n) < 2:
-        return NAN, NAN
-    var_a, var_b = a.std**2 / a.n, b.std**2 / b.n
-    difference, variance = b.mean - a.mean, var_a + var_b
-    if variance == 0:  # all rounds equal: the degrees of freedom are 0/0
-        return difference, difference
-    freedom = variance**2 / (var_a**2 / (a.n - 1) + var_b**2 / (b.n - 1))
-    half = _t(freedom, level) * variance**0.5
-    return difference - half, difference + half
-
-
 def _t(freedom: float, level: float) -> float:
     return float(stdtrit(freedom, (1 + level) / 2))
 
 
 def estimate(values: ArrayLike, level: float = LEVEL) -> Estimate:
-    """Estimate the mean of one value a round, shape (rounds,), and test it against zero."""
+    """Estimate the mean of one value a round, shape (rounds,), by Student's t."""
     summary = summarise(values, level)
-    return Estimate(summary.mean, *summary.interval, summary.n, summary.diverged, sign_flip(values))
+    return Estimate(summary.mean, *summary.interval, summary.n, summary.diverged)
+
+
+def interquartile_mean(values: ArrayLike, level: float = LEVEL) -> Estimate:
+    """Estimate the mean of the middle half of one value a round, shape (rounds,), and test it against zero.
+
+    The mean without a quarter of the rounds at either end, as Agarwal et al. (2021) use it for few runs. Interval and
+    test are Yuen's (1974): the winsorised variance, and Student's t with h - 1 degrees of freedom for the h rounds that
+    are left. NaN without `LEAST` rounds.
+
+    Simulated with normal errors of deviation .004, .01 and .02 and spikes of +.03 to +.17 in 0, 2, 3.5 and 6 % of the
+    rounds, in one or in both of a pair, 20,000 times each: 95 % intervals cover the interquartile mean of all rounds in
+    93.8 to 95.1 % with 10 rounds, 94.1 to 95.3 % with 15, 94.1 to 95.0 % with 30, 94.3 to 95.0 % with 60 and 94.5 to
+    95.2 % with 100; with 4 to 8 rounds in 93.2 to 95.4 %. `scipy.stats.mstats.trimmed_mean_ci` divides by the half that
+    should be left, not by what is: with 15 rounds it is a fifth too wide.
+    """
+    rounds = np.asarray(values, dtype=float)
+    finite = rounds[~np.isnan(rounds)]
+    middle, error, kept = _trimmed(finite)
+    half = _t(kept - 1, level) * error
+    return Estimate(
+        middle, middle - half, middle + half, len(finite), len(rounds) - len(finite), _p(middle, error, kept - 1)
+    )
+
+
+def _trimmed(finite: NDArray[np.float64]) -> tuple[float, float, int]:
+    """Return the interquartile mean, its standard error from the winsorised variance, and the rounds that it keeps."""
+    n = len(finite)
+    cut = int(TRIMMED * n)
+    kept = n - 2 * cut
+    if n == 0:
+        return NAN, NAN, 0
+    ordered = np.sort(finite)
+    middle = float(ordered[cut : n - cut].mean())
+    if n < LEAST:
+        return middle, NAN, kept
+    winsorised = np.clip(ordered, ordered[cut], ordered[n - cut - 1])
+    return middle, float(winsorised.std()) * (n / kept / (kept - 1)) ** 0.5, kept
+
+
+def _p(difference: float, error: float, freedom: float) -> float:
+    """Return the two-sided p-value of Student's t."""
+    if error == 0:  # most rounds are equal
+        return float(difference == 0)
+    return float(2 * stdtr(freedom, -abs(difference) / error))
+
+
+def unpaired(first: ArrayLike, second: ArrayLike, level: float = LEVEL) -> Estimate:
+    """Estimate the difference of the interquartile means of two sets of rounds, second minus first (Yuen 1974, Welch).
+
+    `n` is the smaller number of rounds. The same as `scipy.stats.ttest_ind` with a `trim` of a quarter. Simulated like
+    `interquartile_mean`, with deviations of .01 and .004, 10 rounds on one side and 10, 15, 60 and 100 on the other,
+    6,000 times each: 95 % intervals cover in 93.6 to 94.8 %.
+    """
+    sides = [np.asarray(values, dtype=float) for values in (first, second)]
+    finite = [values[~np.isnan(values)] for values in sides]
+    (a, error_a, kept_a), (b, error_b, kept_b) = map(_trimmed, finite)
+    variance = error_a**2 + error_b**2
+    freedom = variance**2 / (error_a**4 / (kept_a - 1) + error_b**4 / (kept_b - 1)) if variance > 0 else 1.0
+    half = _t(freedom, level) * variance**0.5
+    diverged = sum(map(len, sides)) - sum(map(len, finite))
+    return Estimate(
+        b - a, b - a - half, b - a + half, min(map(len, finite)), diverged, _p(b - a, variance**0.5, freedom)
+    )
+
+
+def proportion(count: int, n: int, level: float = LEVEL) -> Estimate:
+    """Estimate the probability of what `count` of `n` rounds do, by Clopper and Pearson (1934).
+
+    Exact: it covers at least as often as it says. Wilson's, shorter, covers too rarely at some probabilities near zero,
+    where those of spikes lie.
+    """
+    if n == 0:
+        return Estimate(NAN, NAN, NAN, 0)
+    tail = (1 - level) / 2
+    low = betaincinv(count, n - count + 1, tail) if count else 0.0
+    high = betaincinv(count + 1, n - count, 1 - tail) if count < n else 1.0
+    return Estimate(count / n, float(low), float(high), n)
+
+
+def prediction(errors: ArrayLike, level: float = LEVEL) -> tuple[float, float]:
+    """Return the interval in which one more round's error is expected, from errors in 0 to 1, shape (rounds,).
+
+    Student's t on the logit scale, so that no bound is negative.
+    """
+    bounds = summarise(logit(np.clip(np.asarray(errors, dtype=float), LEAST_ERROR, 1 - LEAST_ERROR)), level).prediction
+    low, high = expit(bounds)
+    return float(low), float(high)
 
 
 def by_round(tables: Iterable[pd.DataFrame], column: str = "test_error") -> NDArray[np.float64]:
@@ -97,28 +174,6 @@ def paired(first: pd.DataFrame, second: pd.DataFrame) -> NDArray[np.float64]:
     return errors[:, 1] - errors[:, 0]
 
 
-def sign_flip(differences: ArrayLike) -> float:
-    """Return the two-sided p-value of a mean difference of zero, shape (rounds,); NaN without differences.
-
-    Fisher's permutation test of pairs: without an effect, a difference is as likely to have the other sign.
-    """
-    values = np.asarray(differences, dtype=float)
-    values = values[~np.isnan(values)]
-    n = len(values)
-    if n == 0:
-        return NAN
-    if n <= EXACT:
-        sums = np.zeros(1)
-        for value in values:
-            sums = np.concatenate([sums + value, sums - value])
-    else:
-        signs = np.random.default_rng(0).choice([-1.0, 1.0], (2**EXACT, n))
-        signs[0] = 1  # the observed signs count as one of the flips, so that p is never zero
-        sums = signs @ values
-    rounding = 1e-9 * np.abs(values).sum()  # sums that differ by rounding alone are equal
-    return float((np.abs(sums) >= abs(values.sum()) - rounding).mean())
-
-
 def holm(p_values: Iterable[float]) -> list[float]:
     """Correct p-values for their number by Holm (1979), in their order; NaN stays NaN and does not count."""
     p = np.asarray(list(p_values), dtype=float)
@@ -127,45 +182,6 @@ def holm(p_values: Iterable[float]) -> list[float]:
     steps = p[order] * np.arange(len(order), 0, -1)
     corrected[order] = np.minimum(np.maximum.accumulate(steps), 1)
     return [float(value) for value in corrected]
-
-
-def deviation_ratio(pairs: NDArray[np.float64], level: float = LEVEL) -> Estimate:
-    """Estimate the ratio of standard deviations, second column over first, of paired rounds, shape (rounds, 2).
-
-    The interval is the jackknife's of the log of the ratio (Miller 1968), with Student's t: unlike the F-interval it
-    does not suppose normal rounds, and it allows for pairs. One wild round widens it instead of deciding it.
-    """
-    finite = pairs[~np.isnan(pairs).any(axis=1)]
-    n = len(finite)
-    nothing = Estimate(NAN, NAN, NAN, n, len(pairs) - n)
-    if n < 3 or (finite == finite[0]).all(axis=0).any():
-        return nothing
-    whole = _log_ratio(finite)
-    without = np.array([_log_ratio(np.delete(finite, i, axis=0)) for i in range(n)])
-    half = NAN  # where all rounds but one are equal
-    if np.isfinite(without).all():
-        half = _t(n - 1, level) * ((n - 1) / n * ((without - without.mean()) ** 2).sum()) ** 0.5
-    return exponential(nothing._replace(estimate=whole, low=whole - half, high=whole + half))
-
-
-def _log_ratio(pairs: NDArray[np.float64]) -> float:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        first, second = np.log(pairs.std(axis=0, ddof=1))
-        return float(second - first)
-
-
-def exponential(value: Estimate) -> Estimate:
-    """Return the exponential of an estimate; a bound beyond a float is NaN."""
-    low, high = (np.exp(bound) if abs(bound) < 700 else NAN for bound in (value.low, value.high))
-    return value._replace(estimate=float(np.exp(value.estimate)), low=float(low), high=float(high))
-
-
-def without_extremes(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Drop, for each column, the round farthest from its median; shape (rounds, columns), finite rounds only."""
-    finite = values[~np.isnan(values).any(axis=1)]
-    if len(finite) == 0:
-        return finite
-    return np.delete(finite, np.abs(finite - np.median(finite, axis=0)).argmax(axis=0), axis=0)
 
 
 def to_dict(summary: Summary) -> dict[str, Any]:
@@ -181,11 +197,9 @@ def to_dict(summary: Summary) -> dict[str, Any]:
     }
 
 
-def tested(values: ArrayLike) -> dict[str, Any]:
-    """Estimate and test a mean difference, with its effect size."""
-    summary = summarise(values)
-    size = summary.mean / summary.std if summary.std > 0 else NAN
-    return estimate(values)._asdict() | {"effect_size": size, "test": TEST}
+def compare(differences: ArrayLike) -> dict[str, Any]:
+    """Compare paired rounds, shape (rounds,): the interquartile mean of their differences, tested, beside the mean."""
+    return interquartile_mean(differences)._asdict() | {"mean": summarise(differences).mean}
 
 
 def corrected(family: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -5,8 +5,6 @@ from typing import Any
 
 import pandas as pd
 
-from digitpairs.errors import StudyError
-
 CONFIGURATION = ["epochs", "batch_size", "learning_rate"]
 RULES = ("validation", "test")
 
@@ -34,21 +32,18 @@ def select(grid: pd.DataFrame, by: str) -> dict[str, dict[str, Any]]:
     """Choose each model's configuration by validation error and, as the paper does, by test error.
 
     The smallest mean error wins, then the smaller deviation (section III.A); what is still tied is decided by cost:
-    fewer epochs, the larger batch, the smaller learning rate. A cell with a diverged round is never chosen.
+    fewer epochs, the larger batch, the smaller learning rate. A cell with a diverged round is chosen only where every
+    cell has one: of the cells with the fewest.
 
     Returns {model: {"by", "chosen", "validation", "test", "diverged"}}: `validation` and `test` hold the cell that the
     rule chooses with its errors, `chosen` the configuration alone that the rule `by` chooses, `diverged` the cells
-    with diverged rounds. Raises StudyError when all cells of a model diverged.
+    with diverged rounds.
     """
     selection: dict[str, dict[str, Any]] = {}
     for model, table in cells(grid).groupby("model"):
         diverged = table["diverged_rounds"] > 0
-        if diverged.all():
-            raise StudyError(
-                f"grid.{model}: a round diverged in each of the {len(table)} cells, so none can be chosen; "
-                "add a smaller learning_rate"
-            )
-        chosen = {rule: _best(table[~diverged], rule) for rule in RULES}
+        fewest = table[table["diverged_rounds"] == table["diverged_rounds"].min()]
+        chosen = {rule: _best(fewest, rule) for rule in RULES}
         selection[str(model)] = {
             "by": by,
             "chosen": {key: chosen[by][key] for key in CONFIGURATION},

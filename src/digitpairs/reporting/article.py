@@ -21,7 +21,7 @@ from digitpairs.params import Params
 from digitpairs.reporting.wording import wording
 
 TEMPLATE = Path(__file__).with_name("article.typ")
-PAGES = 6
+PAGES = 7
 DISPENSABLE = ("grid_", "learning_curves")  # beginnings of figures' names, in the order in which they make room
 
 
@@ -34,9 +34,10 @@ def typeset(
 ) -> bytes:
     """Return the article as PDF, the same bytes for the same input.
 
-    `results` is the content of statistics.json, claims.json and selection.json, by stem. `figures` is {name: SVG};
-    those without a place in the template stand together in a section. `texts` has their `captions` by name, and
-    `descriptions` of models that were added to the study. Beyond `PAGES` pages, the `DISPENSABLE` figures are left out.
+    `results` is the content of statistics.json, claims.json, findings.json and selection.json, by stem. `figures`
+    is {name: SVG}; those without a place in the template stand together in a section. `texts` has their `captions` by
+    name, and `descriptions` of models that were added to the study. Beyond `PAGES` pages, the `DISPENSABLE` figures
+    are left out.
 
     Raises `StudyError` where Typst refuses the input, such as a figure that is no SVG.
     """

@@ -15,7 +15,7 @@ import vl_convert
 
 from digitpairs import paper
 from digitpairs.analysis import factors
-from digitpairs.analysis.inference import summarise
+from digitpairs.analysis.inference import interquartile_mean
 from digitpairs.analysis.selection import CONFIGURATION, RULES, cells
 from digitpairs.reporting import palette
 from digitpairs.reporting.palette import UNIT
@@ -370,7 +370,7 @@ def two_factors(errors: Mapping[str, Mapping[str, Row]], models: Sequence[str]) 
             "model": model,
             "weights": "shared" if model in (shared, shared_aux) else "separate",
             "losses": "with auxiliary losses" if model in (separate_aux, shared_aux) else "without",
-            **{key: by_model[model][key] for key in ("estimate", "low", "high", "n")},
+            **{key: by_model[model]["interquartile_mean"][key] for key in ("estimate", "low", "high", "n")},
         }
         for protocol, by_model in errors.items()
         for model in (separate, shared, separate_aux, shared_aux)
@@ -382,7 +382,7 @@ def two_factors(errors: Mapping[str, Mapping[str, Row]], models: Sequence[str]) 
             alt.X("weights:N").title("Weights of the two branches").axis(labelAngle=0).scale(type="point", padding=0.7)
         )
     )
-    y = alt.Y("estimate:Q").title(f"Mean test error ({UNIT})").axis(tickCount=6).scale(zero=True)
+    y = alt.Y("estimate:Q").title(f"Test error ({UNIT}), interquartile mean").axis(tickCount=6).scale(zero=True)
     line = base.mark_line(strokeWidth=1.5, color=INK).encode(
         y,
         alt.StrokeDash("losses:N")
@@ -395,7 +395,7 @@ def two_factors(errors: Mapping[str, Mapping[str, Row]], models: Sequence[str]) 
         _colour(models),
         tooltip=[
             alt.Tooltip("model:N", title="Model"),
-            alt.Tooltip("estimate:Q", title="Mean test error", format=".4f"),
+            alt.Tooltip("estimate:Q", title="Test error, interquartile mean", format=".4f"),
             *_interval(),
         ],
     )
@@ -405,20 +405,16 @@ def two_factors(errors: Mapping[str, Mapping[str, Row]], models: Sequence[str]) 
 
 
 def ablations(table: pd.DataFrame, models: Sequence[str]) -> Spec:
-    """Draw the mean test error of each model at each value, with a choice of parameter."""
+    """Draw the interquartile mean of each model's test error at each value, with a choice of parameter."""
     rows = []
     for (parameter, value, model), rounds in table.groupby(["parameter", "value", "model"], sort=False):
-        summary = summarise(rounds["test_error"])
-        low, high = summary.interval
+        found = interquartile_mean(rounds["test_error"])
         rows.append(
             {
                 "parameter": parameter,
                 "value": str(value),
                 "model": model,
-                "estimate": summary.mean,
-                "low": low,
-                "high": high,
-                "n": summary.n,
+                **{key: getattr(found, key) for key in ("estimate", "low", "high", "n")},
             }
         )
     shown = {str(row["model"]) for row in rows}
@@ -433,7 +429,7 @@ def ablations(table: pd.DataFrame, models: Sequence[str]) -> Spec:
     interval = base.mark_rule(strokeWidth=2).encode(alt.X("low:Q"), alt.X2("high:Q"))
     point = base.mark_point(filled=True, size=80, opacity=1).encode(
         alt.X("estimate:Q")
-        .title([f"Mean test error ({UNIT})", "and its 95% interval"])
+        .title([f"Test error ({UNIT}),", "interquartile mean and its 95% interval"])
         .scale(zero=True)
         .axis(tickCount=6),
         _shape(models, shown),
@@ -441,7 +437,7 @@ def ablations(table: pd.DataFrame, models: Sequence[str]) -> Spec:
             alt.Tooltip("parameter:N", title="Parameter"),
             alt.Tooltip("value:N", title="Value"),
             alt.Tooltip("model:N", title="Model"),
-            alt.Tooltip("estimate:Q", title="Mean test error", format=".4f"),
+            alt.Tooltip("estimate:Q", title="Test error, interquartile mean", format=".4f"),
             *_interval(),
         ],
     )

@@ -167,7 +167,12 @@ def flat(blocks: Iterable[Block]) -> Iterable[Block]:
 
 
 def _html_text(value: str) -> str:
-    return _inline(value, html.escape, lambda s: f"<code>{html.escape(s)}</code>")
+    """Escape text; a hyphen that leads a number is a minus, at which no line breaks."""
+    return _inline(
+        value,
+        lambda s: re.sub(r"(?<![^\s(])-(?=\d)", "\N{MINUS SIGN}", html.escape(s)),
+        lambda s: f"<code>{html.escape(s)}</code>",
+    )
 
 
 def _slug(title: str) -> str:
@@ -273,9 +278,9 @@ code, pre { font-family: ui-monospace, monospace; font-size: .92em; }
 pre { padding: .8rem; overflow-x: auto; background: var(--soft); }
 .wide { overflow-x: auto; margin: 1rem 0; }
 table { border-collapse: collapse; font-size: .95rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .35rem .7rem; border-bottom: 1px solid var(--line); text-align: left; white-space: nowrap;
+th, td { padding: .35rem .6rem; border-bottom: 1px solid var(--line); text-align: left; white-space: nowrap;
   vertical-align: top; }
-thead th { border-bottom-width: 2px; }
+thead th { border-bottom-width: 2px; white-space: normal; vertical-align: bottom; }
 tbody th { font-weight: normal; }
 .long { white-space: normal; min-width: 13rem; }
 details { margin: 1rem 0; }

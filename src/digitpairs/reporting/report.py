@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from digitpairs import paper
-from digitpairs.analysis import claims, factors
+from digitpairs.analysis import claims, factors, findings
 from digitpairs.analysis.inference import LEVEL, Summary, summarise
 from digitpairs.analysis.selection import CONFIGURATION, RULES, cell, cells
 from digitpairs.reporting import charts, style
@@ -38,8 +38,8 @@ SOURCES = {
     "idx": "the images of `{name}`, a folder of IDX files",
 }
 PROTOCOLS = {
-    "fixed": ("on one dataset", "as in the paper; rounds differ in initialisation and shuffling"),
-    "resampled": ("on new pairs in each round", "which tells what the error would be on other data"),
+    "fixed": "as in the paper; rounds differ in initialisation and shuffling",
+    "resampled": "which tells what the error would be on other pairs of the same images",
 }
 NETWORKS = {
     "baseline": "a plain ConvNet that sees the pair as one image of two channels",
@@ -49,9 +49,6 @@ NETWORKS = {
     "twobranch_aux": "the same with auxiliary losses",
     "deeper": "`siamese_aux` with a third convolution",
 }
-# The paper's two methods, each the difference between two models (section II.D).
-METHODS = {"Sharing weights": ("baseline", "siamese"), "Adding auxiliary losses": ("siamese", "siamese_aux")}
-EFFECTS = {"sharing": "sharing weights", "auxiliary": "adding auxiliary losses", "interaction": "interaction"}
 MARKS = {claims.REPRODUCED: "✓", claims.NOT_REPRODUCED: "✗", claims.CANNOT_TELL: "?"}
 WORST = 6  # pairs shown of each model
 CONFUSED = 10  # digit pairs listed
@@ -67,10 +64,10 @@ P = 100 * LEVEL
 class Study:
     """The study's results.
 
-    `final` is {protocol: {model: rounds}}, `curves` the same of learning curves. `selection`, `statistics` and `claims`
-    are the content of these JSON files. `mistakes` has a row for each model and test pair; `images` are those pairs,
-    shape (pairs, 2, height, width). `data` is a section of params.yaml. `descriptions` tells what each model is that
-    was added to the study.
+    `final` is {protocol: {model: rounds}}, `curves` the same of learning curves. `selection`, `statistics`, `claims`
+    and `findings` are the content of these JSON files. `mistakes` has a row for each model and test pair; `images` are
+    those pairs, shape (pairs, 2, height, width). `data` is a section of params.yaml. `descriptions` tells what each
+    model is that was added to the study.
     """
 
     final: Tables
@@ -79,6 +76,7 @@ class Study:
     selection: Mapping[str, Any]
     statistics: Mapping[str, Any]
     claims: Sequence[Mapping[str, Any]]
+    findings: Sequence[Mapping[str, Any]]
     mistakes: pd.DataFrame
     images: NDArray[Any]
     data: Mapping[str, Any]
@@ -100,6 +98,10 @@ class Study:
     def protocols(self) -> dict[str, Mapping[str, pd.DataFrame]]:
         """The rounds of the study's own choice."""
         return {protocol: by_model for protocol, by_model in self.final.items() if protocol in PROTOCOLS}
+
+    def sentences(self, kind: str, **about: Any) -> list[str]:
+        """The sentences of the findings of a kind."""
+        return [finding["sentence"] for finding in findings.select(self.findings, kind, **about)]
 
     @property
     def models(self) -> list[str]:
@@ -134,15 +136,13 @@ def compose(study: Study, captions: Mapping[str, str], provenance: Sequence[Bloc
         ),
         *(picture for name, picture in pictures.items() if name == "task"),
         Heading(2, "In one minute"),
-        *_minute(study, errors),
+        *_minute(study),
         Heading(2, "Test errors"),
         *_errors(study, errors, pictures),
-        Heading(2, "The paper's statements"),
-        *(
-            _claims(study.claims)
-            if words.of_the_paper
-            else [Paragraph(f"Not judged: they are not about `{words.name}`.")]
-        ),
+        Heading(2, "Loss spikes"),
+        *_spikes(study),
+        Heading(2, "The paper's claims"),
+        *(_claims(study) if words.of_the_paper else [Paragraph(f"Not judged: they are not about `{words.name}`.")]),
         Heading(2, "Two-factor design"),
         *_two_factors(study, pictures),
         Heading(2, "Configurations"),
@@ -180,20 +180,18 @@ def _placed(blocks: Iterable[Block]) -> set[str]:
     return {picture.name for pictures in kept for picture in pictures}
 
 
-def _minute(study: Study, errors: Mapping[str, Mapping[str, Summary]]) -> list[Block]:
+def _minute(study: Study) -> list[Block]:
     """Summarise the effects of both methods, with intervals, and the verdicts on the paper's claims."""
-    methods = {method: pair for method, pair in METHODS.items() if set(pair) <= set(study.selection)}
-    differences = {method: _differences(study, *pair) for method, pair in methods.items()}
-    bullets = [_effect(method, *pair, differences[method], errors) for method, pair in methods.items()]
-    for protocol, effects in study.statistics["two_factors"].items():
-        if protocol == "resampled":
-            bullets.append(f"Taken apart in the two-factor design, on new pairs: {_factors(effects)}.")
-    if study.claims:
-        bullets.append(_tally(study.claims))
+    bullets = [
+        *study.sentences("method"),
+        *study.sentences("factors", protocol="resampled"),
+        *study.sentences("tally"),
+    ]
     rows = [
-        {"method": method, "source": source} | row
-        for method, pair in methods.items()
-        for source, row in {**differences[method], **_published(study, *pair)}.items()
+        {"method": finding["method"], "source": source} | row
+        for finding in findings.select(study.findings, "method")
+        for pair in [(finding["first"], finding["second"])]
+        for source, row in {**_differences(study, *pair), **_published(study, *pair)}.items()
         if not isnan(_number(row["estimate"]))
     ]
     blocks: list[Block] = [Bullets(bullets)]
@@ -204,10 +202,8 @@ def _minute(study: Study, errors: Mapping[str, Mapping[str, Summary]]) -> list[B
         )
         beside = f", beside the difference of the paper's means (n = {paper.ROUNDS} rounds, no interval given)"
         caption = (
-            f"Change of the test error by each method, with its {P:g}% interval over rounds"
-            f"{beside if study.published else ''}. A difference is told where that "
-            "interval excludes zero and p, corrected for the number of comparisons, is below "
-            f"{1 - LEVEL:.2g}."
+            f"Change of the test error by each method: interquartile mean over rounds with its {P:g}% interval"
+            f"{beside if study.published else ''}."
         )
         blocks.append(Chart("effects", caption, f"{caption} {said}", charts.effects(rows)))
     return blocks
@@ -220,15 +216,10 @@ def _number(value: float | None) -> float:
 
 def _differences(study: Study, first: str, second: str) -> dict[str, dict[str, Any]]:
     """Return each protocol's paired change of the test error from one model to another."""
-    found: dict[str, dict[str, Any]] = {}
-    for row in study.statistics["differences"]:
-        key = {name: _number(row[name]) for name in ("estimate", "low", "high", "p_holm")} | {"n": row["n"]}
-        if row["protocol"] in PROTOCOLS and (row["first"], row["second"]) == (first, second):
-            found[row["protocol"]] = key
-        elif row["protocol"] in PROTOCOLS and (row["second"], row["first"]) == (first, second):
-            turned = {"estimate": -key["estimate"], "low": -key["high"], "high": -key["low"]}
-            found[row["protocol"]] = key | turned
-    return found
+    return {
+        row["protocol"]: {key: _number(row[key]) for key in ("estimate", "low", "high")} | {"n": row["n"]}
+        for row in findings.select(study.findings, "difference", first=first, second=second)
+    }
 
 
 def _published(study: Study, first: str, second: str) -> dict[str, dict[str, Any]]:
@@ -239,79 +230,9 @@ def _published(study: Study, first: str, second: str) -> dict[str, dict[str, Any
     return {charts.PAPER: {"estimate": change, "low": nan, "high": nan, "n": paper.ROUNDS}}
 
 
-def _effect(
-    method: str,
-    before: str,
-    after: str,
-    differences: Mapping[str, Mapping[str, Any]],
-    errors: Mapping[str, Mapping[str, Summary]],
-) -> str:
-    """State a method's effect on the test error, a clause for each protocol."""
-    clauses = []
-    ways = []
-    for protocol, row in differences.items():
-        a, b = errors[protocol][before], errors[protocol][after]
-        ends = f", from {a.mean:.4f} to {b.mean:.4f}" if not a.diverged + b.diverged else ""
-        clauses.append(f"{PROTOCOLS[protocol][0]} (`{protocol}`) it {_says(row, 'the test error', ends)}")
-        ways.append(_direction(row))
-    verdicts = {
-        frozenset([-1]): " helps",
-        frozenset([1]): " does harm",
-        frozenset([-1, 0]): " helps under one protocol and is not shown to under the other",
-        frozenset([0, 1]): " does harm under one protocol and is not shown to under the other",
-        frozenset([-1, 1]): " helps under one protocol and does harm under the other",
-    }
-    verdict = verdicts.get(frozenset(ways), ": not shown to help or to do harm")
-    return f"{method}{verdict} (`{before}` to `{after}`): " + "; ".join(clauses) + "."
-
-
-def _direction(row: Mapping[str, Any]) -> int:
-    """Return the sign of a change that both interval and test show, else 0."""
-    low, high, p = (_number(row[name]) for name in ("low", "high", "p_holm"))
-    if p >= 1 - LEVEL:
-        return 0
-    return -1 if high < 0 else 1 if low > 0 else 0
-
-
-def _size(row: Mapping[str, Any]) -> dict[str, float]:
-    """Return the absolute values of a change and its interval, for a sentence with the direction in words."""
-    low, high = sorted(abs(row[end]) for end in ("low", "high"))
-    return {"estimate": abs(row["estimate"]), "low": low, "high": high}
-
-
-def _says(row: Mapping[str, Any], what: str, ends: str = "") -> str:
-    """State the direction and size of a change, or that none is shown."""
-    low, high = (_number(row[name]) for name in ("low", "high"))
-    p = _p(row)
-    rest = (f", p {p}" if p else "") + f", n = {row['n']} rounds"
-    if isnan(low):
-        return "cannot be judged from so few rounds"
-    if way := _direction(row):
-        size, least, most = _size(row).values()
-        verb = "lowers" if way < 0 else "raises"
-        return f"{verb} {what} by {size:.4f}{ends} ({P:g}% interval {least:.4f} to {most:.4f}{rest})"
-    return f"makes no difference that these rounds can tell ({P:g}% interval {low:+.4f} to {high:+.4f}{rest})"
-
-
 def _p(row: Mapping[str, Any]) -> str:
-    p = _number(row.get("p_holm"))
-    return "" if isnan(p) else "< 0.001" if p < 0.001 else f"= {p:.3f}"
-
-
-def _tally(found: Sequence[Mapping[str, Any]]) -> str:
-    """Count the verdicts on the paper's statements."""
-    numbers = {verdict: [str(claim["number"]) for claim in found if claim["verdict"] == verdict] for verdict in MARKS}
-    words = {
-        claims.REPRODUCED: ("is reproduced", "are reproduced"),
-        claims.NOT_REPRODUCED: ("is not reproduced", "are not reproduced"),
-        claims.CANNOT_TELL: ("cannot be told from these rounds", "cannot be told from these rounds"),
-    }
-    parts = [
-        f"{len(which)} {words[verdict][len(which) > 1]} ({', '.join(which)})"
-        for verdict, which in numbers.items()
-        if which
-    ]
-    return f"Of the paper's {len(found)} statements, {_listed(parts)}; the table below says why."
+    p = _number(row["p_holm"])
+    return "" if isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _between(row: Mapping[str, Any], form: str = ".4f") -> str:
@@ -327,15 +248,14 @@ def _errors(study: Study, errors: Mapping[str, Mapping[str, Summary]], pictures:
     """
     rows: list[list[str]] = []
     bars: list[dict[str, Any]] = []
-    agree: dict[bool, list[str]] = {True: [], False: []}
     for model in next(iter(errors.values())):
         result = study.published.get(model)
         for protocol, by_model in errors.items():
             ours = by_model[model]
             n = f"{ours.n}" + (f" ({ours.diverged} diverged)" if ours.diverged else "")
-            interval = "" if isnan(ours.std) else f"{ours.interval[0]:.4f} to {ours.interval[1]:.4f}"
+            middle = _estimate(study.statistics["errors"][protocol][model]["interquartile_mean"], ".4f")
             difference = f"{ours.mean - result.test_error:+.4f}" if result and ours.n else ""
-            rows.append([f"`{model}`", f"`{protocol}`", _mean_std(ours.mean, ours.std), interval, n, difference])
+            rows.append([f"`{model}`", f"`{protocol}`", _mean_std(ours.mean, ours.std), middle, n, difference])
             low, high = ours.interval
             bars.append(
                 {
@@ -355,23 +275,23 @@ def _errors(study: Study, errors: Mapping[str, Mapping[str, Summary]], pictures:
                 {"model": model, "source": charts.PAPER, "mean": result.test_error, "std": result.test_error_std}
                 | {"low": nan, "high": nan, "n": paper.ROUNDS}
             )
-        entry = study.statistics["errors"].get("resampled", {}).get(model, {})
-        if entry.get("paper_in_prediction") is not None:
-            low, high = entry["prediction_low"], entry["prediction_high"]
-            agree[entry["paper_in_prediction"]].append(f"`{model}` ({low:.4f} to {high:.4f})")
-    sentences = [
-        f"The paper's mean lies {'inside' if inside else 'outside'} the range in which our rounds predict, with {P:g}% "
-        f"confidence, the error of a round on other pairs for {_listed(found)}."
-        for inside, found in agree.items()
-        if found
+    header = [
+        "Model",
+        "Protocol",
+        "Test error",
+        f"Interquartile mean ({P:g}% interval)",
+        "n (rounds)",
     ]
-    header = ["Model", "Protocol", "Test error", f"{P:g}% interval of the mean", "n (rounds)"]
     if study.published:
         header.append("Minus the paper's")  # the rows' last cell
     bars = [bar for bar in bars if not isnan(bar["mean"])]
     blocks: list[Block] = [
         Table(header, [row[: len(header)] for row in rows]),
-        Paragraph(" ".join(["Test errors are fractions of pairs: mean ± standard deviation over rounds.", *sentences])),
+        Paragraph(
+            "Test errors are fractions of pairs: mean ± standard deviation over rounds. The interquartile mean leaves "
+            "out a quarter of the rounds at either end: no single round decides it, so comparisons are judged on it."
+        ),
+        Bullets([sentence for kind in ("error", "prediction", "paper", "pairs") for sentence in study.sentences(kind)]),
     ]
     if bars:
         means = charts.mean_errors(bars, study.models)
@@ -427,56 +347,58 @@ def _existing(pictures: Mapping[str, Picture], pattern: str) -> list[Picture]:
     return [picture for name, picture in pictures.items() if re.fullmatch(pattern, name)]
 
 
-def _claims(found: Sequence[Mapping[str, Any]]) -> list[Block]:
-    """Tabulate the verdicts on the paper's statements."""
-    rows = [
-        [
-            f"{claim['number']}. {claim['claim']} ({claim['place']})",
-            f"{MARKS[claim['verdict']]} {claim['verdict']}",
-            claim["because"],
-        ]
-        for claim in found
-    ]
-    tests = [[f"{claim['number']}", claim["test"]] for claim in found]
-    effects = [
-        [
-            f"{claim['number']}",
-            effect["what"],
-            _estimate(effect, ".2f" if effect["unit"] == "ratio" else "+.4f"),
-            effect["unit"],
-            str(effect["n"] or ""),
-        ]
-        for claim in found
-        for effect in claim["effects"]
-    ]
+def _spikes(study: Study) -> list[Block]:
+    """State how often training ends in a loss spike, and the error given none."""
     return [
         Paragraph(
-            "Each statement is tested by intervals of our own rounds. It is reproduced where all of them support it, "
-            "not reproduced where one excludes it, and open otherwise."
+            f"A loss spike is {study.statistics['methods']['loss spike']}. Training "
+            "of such a round stopped before its loss came down again."
         ),
-        Table(["Statement, in our words, and where", "Verdict", "Why"], rows),
-        Fold("How each statement is tested", [Table(["Statement", "Test"], tests)]),
-        Fold(
-            "The numbers that decide",
-            [Table(["Statement", "Comparison", f"Estimate ({P:g}% interval)", "Unit", "n (rounds)"], effects)],
+        Bullets(study.sentences("spike")),
+    ]
+
+
+def _claims(study: Study) -> list[Block]:
+    """Tabulate the verdicts on the paper's claims."""
+    stated = findings.select(study.findings, "claim")
+    rows = [
+        [
+            f"{finding['number']}. “{claim['claim']}” ({claim['where']})",
+            claim["ours"],
+            f"{MARKS[claim['verdict']]} {claim['verdict']}",
+            finding["sentence"],
+        ]
+        for finding, claim in zip(stated, study.claims, strict=True)
+    ]
+    reasons = [[f"{finding['number']}", claim["reason"]] for finding, claim in zip(stated, study.claims, strict=True)]
+    comparisons = [
+        [
+            f"{finding['number']}",
+            comparison["effect"],
+            _estimate(comparison, "+.4f" if claim["unit"] == "error" else ".2f"),
+            claim["unit"],
+            findings.region(comparison["region"]),
+            f"{MARKS[comparison['verdict']]} {comparison['verdict']}",
+            str(comparison["n"] or ""),
+        ]
+        for finding, claim in zip(stated, study.claims, strict=True)
+        for comparison in claim["comparisons"]
+    ]
+    header = ["Claim", "Comparison", f"Estimate ({P:g}% interval)", "Unit", "Region", "Verdict", "n (rounds)"]
+    return [
+        Paragraph(
+            f"A claim is reproduced where the {P:g}% interval of each of its comparisons lies in a region that was "
+            "fixed beforehand, not reproduced where one lies outside of it, and cannot be told otherwise."
         ),
+        Table(["The paper's claim, and where", "Restated", "Verdict", "Why"], rows),
+        Fold("All comparisons", [Table(header, comparisons)]),
+        Fold("Why these regions", [Table(["Claim", "Reason"], reasons)]),
     ]
 
 
 def _estimate(row: Mapping[str, Any], form: str = "+.4f") -> str:
     value = _number(row["estimate"])
     return "" if isnan(value) else f"{value:{form}}{_between(row, form)}"
-
-
-def _factors(effects: Mapping[str, Mapping[str, Any]]) -> str:
-    said = [f"{EFFECTS[name]} {_says(effects[name], 'the mean test error')}" for name in ("sharing", "auxiliary")]
-    if isnan(_number(effects["interaction"]["low"])):
-        said.append("whether the two add up cannot be judged from so few rounds")
-    else:
-        sums = {1: "gain less together than apart", -1: "gain more together than apart"}
-        sum_ = sums.get(_direction(effects["interaction"]), "add up, as far as these rounds can tell")
-        said.append(f"the two {sum_} (interaction {_estimate(effects['interaction'])})")
-    return "; ".join(said)
 
 
 def _two_factors(study: Study, pictures: Mapping[str, Picture]) -> list[Block]:
@@ -488,28 +410,30 @@ def _two_factors(study: Study, pictures: Mapping[str, Picture]) -> list[Block]:
     errors = study.statistics["errors"]
     rows = [
         [
-            EFFECTS[name].capitalize(),
+            findings.EFFECTS[name].capitalize(),
             f"`{protocol}`",
             _estimate(row),
-            _p(row).removeprefix("= "),
+            _p(row),
             str(row["n"]),
         ]
-        for name in EFFECTS
+        for name in findings.EFFECTS
         for protocol, by_name in effects.items()
         for row in [by_name[name]]
     ]
     caption = (
-        "The four networks of the design: mean test error with its "
+        "The four networks of the design: interquartile mean of the test error with its "
         f"{P:g}% interval over rounds. Parallel lines would say that the two effects add up."
     )
-    said = "; ".join(f"{p}, {m}: {_estimate(errors[p][m], '.4f')}" for p in effects for m in factors.FACTORS)
+    said = "; ".join(
+        f"{p}, {m}: {_estimate(errors[p][m]['interquartile_mean'], '.4f')}" for p in effects for m in factors.FACTORS
+    )
     return [
         Paragraph(
             "`baseline` and `siamese` differ in more than the sharing of weights. Networks that differ in sharing and "
             "in auxiliary losses alone tell the two apart: a main effect is the change of the test error, averaged "
             "over the other factor; a positive interaction says that the two gain less together than apart."
         ),
-        Bullets([f"{PROTOCOLS[p][0].capitalize()} (`{p}`): {_factors(by)}." for p, by in effects.items()]),
+        Bullets(study.sentences("factors")),
         Table(
             ["Effect", "Protocol", f"Change of the test error ({P:g}% interval)", "Holm-corrected p", "n (rounds)"],
             rows,
@@ -550,8 +474,8 @@ def _choice(study: Study, pictures: Mapping[str, Picture]) -> list[Block]:
         if choice["diverged"]:
             total = int((table["model"] == model).sum())
             sentences.append(
-                f"Rounds diverged in {len(choice['diverged'])} of the {total} cells of `{model}`; those cells are "
-                "never chosen."
+                f"Rounds diverged in {len(choice['diverged'])} of the {total} cells of `{model}`; such a cell is "
+                "chosen only where there is no other."
             )
     frames = "; ".join(
         f"{letter}: {meaning}" for letter, meaning in charts.FRAMES.items() if letter != "P" or study.published
@@ -608,7 +532,8 @@ def _cells(table: pd.DataFrame, grid: pd.DataFrame) -> Table:
 
 def _optimism(study: Study) -> list[Block]:
     """Compare each rule's grid error with its error on new pairs."""
-    rows, points, sentences = [], [], []
+    rows, points = [], []
+    sentences = [*study.sentences("choice"), *study.sentences("selection")]
     for model, entry in study.statistics["optimism"].items():
         for rule in RULES:
             found = entry[rule]
@@ -633,14 +558,8 @@ def _optimism(study: Study) -> list[Block]:
             for rule in RULES
             if "optimism" in entry[rule]
         ]
-        if not entry["same_configuration"]:
-            sentences.append(f"`{model}`: {_advantage(entry['test_minus_validation'])}.")
     if not rows:
         return [Paragraph("Not computed: it takes final rounds on new pairs.")]
-    if not sentences:
-        sentences.append(
-            "Here both rules choose the same configurations, so that choosing on the test set cost nothing."
-        )
     header = ["Model", "Chosen by", "Configuration", "In the grid", "On new pairs"]
     header.append(f"Optimism ({P:g}% interval)")
     caption = (
@@ -659,24 +578,6 @@ def _optimism(study: Study) -> list[Block]:
         Paragraph("A configuration is epochs, batch size, learning rate; n is the number of rounds."),
         Chart("optimism", caption, f"{caption} {said}", charts.optimism(points, study.models)),
     ]
-
-
-def _advantage(change: Mapping[str, Any]) -> str:
-    """Compare the test rule's choice with the validation rule's, in the grid and on new pairs."""
-    grid = f"in the grid, the test rule's choice differs in test error by {_estimate(change['apparent'])}"
-    if "fresh" not in change:
-        return f"{grid}; on new pairs it was not measured"
-    fresh = change["fresh"]
-    low, high = _number(fresh["low"]), _number(fresh["high"])
-    if isnan(low):
-        verdict = "which so few rounds cannot judge"
-    elif high < 0:
-        verdict = "it is better there, too"
-    elif low > 0:
-        verdict = "it is worse there"
-    else:
-        verdict = "no difference that these rounds can tell"
-    return f"{grid}, and on new pairs {_estimate(fresh)}, n = {fresh['n']} rounds: {verdict}"
 
 
 def _learning_curves(study: Study, pictures: Mapping[str, Picture]) -> list[Block]:
@@ -800,34 +701,22 @@ def _ablations(study: Study, pictures: Mapping[str, Picture]) -> list[Block]:
     effects = study.statistics["ablations"]
     if study.ablations is None or study.ablations.empty or not effects:
         return [Paragraph("Not computed: params.yaml leaves the ablations out.")]
-    sentences = []
-    for parameter, reference in dict.fromkeys((row["parameter"], row["reference"]) for row in effects):
-        of_parameter = [row for row in effects if row["parameter"] == parameter]
-        told: dict[str, list[str]] = {"lowered": [], "raised": []}
-        for row in of_parameter:
-            if way := _direction(row):
-                change = f"`{row['model']}` at {_value(row['value'])} by {_estimate(_size(row), '.4f')}"
-                told["lowered" if way < 0 else "raised"].append(change)
-        parts = [f"the test error is {way} for {_listed(who)}" for way, who in told.items() if who]
-        rest = len(of_parameter) - sum(map(len, told.values()))
-        if rest:
-            parts.append(f"{rest} of {len(of_parameter)} comparisons tell no difference")
-        sentences.append(f"`{parameter}`, instead of {_value(reference)}: {'; '.join(parts)}.")
+    sentences = study.sentences("parameter")
     rows = [
         [
             f"`{row['parameter']}`",
             f"{_value(row['value'])} instead of {_value(row['reference'])}",
             f"`{row['model']}`",
             _estimate(row),
-            _p(row).removeprefix("= "),
+            _p(row),
             str(row["n"]),
         ]
         for row in effects
     ]
     n = " or ".join(str(count) for count in sorted({row["n"] for row in effects}))
     caption = (
-        f"Mean test error with its {P:g}% interval over n = {n} rounds on new pairs, for the parameter that you pick: "
-        "all else as chosen for the study."
+        f"Interquartile mean of the test error with its {P:g}% interval, n = {n} rounds on new pairs, for the "
+        "parameter that you pick: all else as chosen for the study."
     )
     header = [
         "Parameter",
@@ -862,17 +751,12 @@ def _more_data(study: Study, pictures: Mapping[str, Picture]) -> list[Block]:
         return [Paragraph("Not computed: it takes more pairs of the data that the paper speaks of.")]
     if study.more_data is None or study.more_data.empty or not laws:
         return [Paragraph("Not computed: it takes the full MNIST (`make mnist`), or params.yaml leaves it out.")]
-    sentences, rows, points = [], [], []
+    rows, points = [], []
     for model, law in sorted(laws.items(), key=lambda item: study.models.index(item[0])):
         exponent = law["exponent"]
         estimate, low, high = (_number(exponent[key]) for key in ("estimate", "low", "high"))
         if not isnan(estimate):
             factors = "" if isnan(low) else f" ({2**-high:.2f} to {2**-low:.2f})"
-            says = "falls" if low > 0 else "rises" if high < 0 else "neither falls nor rises for certain"
-            sentences.append(
-                f"`{model}`: the error {says}; twice the pairs multiply it by {2**-estimate:.2f}{factors}, n = "
-                f"{exponent['n']} rounds."
-            )
             departure = f"{100 * _number(law['departure']):.0f}%"
             rows.append(
                 [
@@ -895,7 +779,8 @@ def _more_data(study: Study, pictures: Mapping[str, Picture]) -> list[Block]:
         Paragraph(
             "Models trained on pairs of the full MNIST, and a power law fitted to each: the error is a scale times the "
             "number of pairs to minus the exponent. The intervals allow for initialisations only."
-        )
+        ),
+        Bullets(study.sentences("law")),
     ]
     if rows:
         header = [
@@ -905,9 +790,7 @@ def _more_data(study: Study, pictures: Mapping[str, Picture]) -> list[Block]:
             "Farthest from the law",
             "n (rounds)",
         ]
-        blocks += [Bullets(sentences), Table(header, rows)]
-    else:
-        blocks.append(Paragraph("No law could be fitted: it takes two sizes or more, and rounds with errors in each."))
+        blocks.append(Table(header, rows))
     spec = charts.power_laws(study.more_data, laws, study.models)
     table = Table(["Model", "Training pairs", f"Test error ({P:g}% interval)", "n (rounds)"], points)
     return [
@@ -927,7 +810,7 @@ def _method(study: Study) -> list[Block]:
             "Errors are fractions of pairs, as mean ± standard deviation over rounds (n - 1 in the denominator)."
         ),
         Bullets(
-            [f"Protocol `{name}`: {', '.join(PROTOCOLS[name])}." for name in study.protocols]
+            [f"Protocol `{name}`: {findings.WHERE[name]}, {PROTOCOLS[name]}." for name in study.protocols]
             + [f"{name.replace('_', ' ').capitalize()}: {text}." for name, text in methods.items()]
         ),
     ]

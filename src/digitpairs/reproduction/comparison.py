@@ -197,9 +197,9 @@ def conclusions(committed: Mapping[str, bytes], new: Mapping[str, bytes]) -> lis
 def _conclusions(files: Mapping[str, bytes], whose: str) -> dict[str, str]:
     try:
         claims, selection = (json.loads(files[f"results/{name}.json"]) for name in ("claims", "selection"))
+        verdicts = {f"claim {claim['id']}": claim["verdict"] for claim in claims}
     except (KeyError, ValueError) as error:
         raise StudyError(f"the {whose} results hold no conclusions: {error}") from error
-    verdicts = {f"claim {claim['number']}, {claim['claim']}": claim["verdict"] for claim in claims}
     chosen = {
         f"chosen configuration of {model}": ", ".join(f"{key} {value}" for key, value in best["chosen"].items())
         for model, best in selection.items()

@@ -14,8 +14,8 @@ from digitpairs.reporting.style import new_figure
 
 READS = ("statistics",)
 CAPTION = (
-    "Ablations: paired change of the test error from the study's own value, the zero line, for each parameter, value "
-    "and network. Scales differ between panels."
+    "Ablations: change of the test error, interquartile mean of rounds in pairs, from the study's own value, the zero "
+    "line, for each parameter, value and network. Scales differ between panels."
 )
 PARAMETERS = {
     "auxiliary_weight": "Weight of the auxiliary losses",

@@ -1,4 +1,4 @@
-"""The 2 x 2 design: mean test errors of the four networks, a panel for each protocol, and the effects."""
+"""The 2 x 2 design: test errors of the four networks, interquartile means, a panel for each protocol; the effects."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -19,8 +19,8 @@ from digitpairs.reporting.style import new_figure
 
 READS = ("statistics",)
 CAPTION = (
-    "Sharing and auxiliary losses, apart and together: mean test errors of the four networks, and the effects. A "
-    "negative effect lowers the error; a positive interaction says that the methods gain less together."
+    "Sharing and auxiliary losses, apart and together: interquartile mean of the test error of the four networks, and "
+    "the effects. A negative effect lowers the error; a positive interaction says that the methods gain less together."
 )
 EFFECTS = {"sharing": "sharing\nweights", "auxiliary": "auxiliary\nlosses", "interaction": "interaction"}
 
@@ -42,7 +42,7 @@ def draw(*, statistics: Mapping[str, Any]) -> Figure:
     }
     keys = [Line2D([], [], color="0.3", linestyle=line, label=label) for label, (line, _) in losses.items()]
     for axes, protocol in zip(panels, protocols, strict=False):
-        errors = statistics["errors"][protocol]
+        errors = {model: row["interquartile_mean"] for model, row in statistics["errors"][protocol].items()}
         for side, (line, models) in enumerate(losses.values()):
             x = np.arange(2) + 0.05 * (2 * side - 1)  # apart, so that intervals do not lie on each other
             means, _ = intervals.bars([errors[model] for model in models])
@@ -59,7 +59,7 @@ def draw(*, statistics: Mapping[str, Any]) -> Figure:
     for axes in panels[:-1]:
         axes.set_ylim(0, 1.08 * top)
         axes.tick_params(labelleft=axes is panels[0])
-    panels[0].set_ylabel(f"Mean test error ({UNIT})")
+    panels[0].set_ylabel(f"Test error ({UNIT}), interquartile mean")
     _effects(panels[-1], {protocol: statistics["two_factors"][protocol] for protocol in protocols})
     keys += [*panels[-1].get_legend_handles_labels()[0], intervals.key()]
     figure.legend(handles=keys, loc="outside lower center", ncols=len(keys), columnspacing=1.2)

@@ -1,0 +1,69 @@
+"""What a choice from the grid is worth: how stable it is, if other values bracket it, how much it flatters."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from digitpairs.analysis.inference import Estimate, interquartile_mean
+from digitpairs.analysis.selection import CONFIGURATION, cell
+
+DRAWS = 2000
+NEAR = 0.01  # of the least mean error: cells that no ten rounds tell apart
+
+
+def stability(grid: pd.DataFrame, model: str, rule: str) -> dict[str, Any]:
+    """Return how often a model's chosen cell would be chosen again, by a bootstrap over the grid's rounds.
+
+    `frequency` is the share of `DRAWS` sets of rounds, drawn with replacement and the same for all cells, in which the
+    same cell has the least mean error of `rule`, `cells` the number of cells that are ever chosen, `tied` that of cells
+    within `NEAR` of the best. Cells with a diverged round are left out, as `selection.select` does where it can.
+    """
+    errors = _by_cell(grid, model, f"{rule}_error")
+    if errors.empty:
+        return {"frequency": float("nan"), "cells": 0, "tied": 0}
+    values = errors.to_numpy()
+    weights = np.random.default_rng(0).multinomial(
+        values.shape[1], np.full(values.shape[1], 1 / values.shape[1]), DRAWS
+    )
+    chosen = (values @ weights.T / values.shape[1]).round(12).argmin(axis=0)  # of ties, the first: the cheapest
+    means = values.mean(axis=1).round(12)
+    return {
+        "frequency": float((chosen == means.argmin()).mean()),
+        "cells": len(np.unique(chosen)),
+        "tied": int((means <= means.min() + NEAR).sum()),
+    }
+
+
+def edges(grid: pd.DataFrame, model: str, configuration: Mapping[str, Any]) -> dict[str, str]:
+    """Return which values of a configuration are the smallest or the largest of several that were tried."""
+    tried = grid[grid["model"] == model]
+    found = {}
+    for key in CONFIGURATION:
+        least, most = tried[key].min(), tried[key].max()
+        if least < most and configuration[key] in (least, most):
+            found[key] = "smallest" if configuration[key] == least else "largest"
+    return found
+
+
+def flattery(grid: pd.DataFrame, model: str, chosen: Mapping[str, Any]) -> Estimate:
+    """Estimate by how much the test error of the cell `chosen` by it is too low, over the grid's rounds.
+
+    Validation minus test error at that cell, less the mean of that difference over the cells within `NEAR` of the best:
+    the difference of the two sets of pairs cancels, and what is left is the luck of the choice. It takes no further
+    training.
+    """
+    test, validation = (_by_cell(grid, model, f"{rule}_error") for rule in ("test", "validation"))
+    if test.empty:
+        return interquartile_mean([])
+    near = test.mean(axis=1) <= test.mean(axis=1).min() + NEAR
+    others = (validation - test)[near].mean(axis=0)
+    own = cell(grid, model, chosen).set_index("round")
+    return interquartile_mean(own["validation_error"] - own["test_error"] - others)
+
+
+def _by_cell(grid: pd.DataFrame, model: str, column: str) -> pd.DataFrame:
+    """Return a column of a model's cells, shape (cells, rounds), cheapest first, without cells that diverged."""
+    table = grid[grid["model"] == model].pivot(index=CONFIGURATION, columns="round", values=column).dropna()
+    return table.sort_index(level=CONFIGURATION, ascending=[True, False, True])

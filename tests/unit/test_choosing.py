@@ -1,0 +1,73 @@
+"""What a choice from the grid is worth, on grids that are made for it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from digitpairs.analysis import choosing
+
+N = 10
+
+
+def grid(
+    errors: dict[tuple[int, int, float], np.ndarray], test: dict[tuple[int, int, float], np.ndarray] | None = None
+) -> pd.DataFrame:
+    """The grid of cells (epochs, batch size, learning rate) from their validation errors, and test errors if others."""
+    return pd.concat(
+        pd.DataFrame({"round": range(N), "validation_error": values, "test_error": (test or errors)[key]}).assign(
+            model="siamese", epochs=key[0], batch_size=key[1], learning_rate=key[2]
+        )
+        for key, values in errors.items()
+    )
+
+
+def test_a_clear_choice_is_stable() -> None:
+    noise = np.random.default_rng(0).normal(0, 0.002, (2, N))
+    table = grid({(25, 50, 0.1): 0.1 + noise[0], (50, 50, 0.1): 0.2 + noise[1]})
+    assert choosing.stability(table, "siamese", "validation") == {"frequency": 1, "cells": 1, "tied": 1}
+
+
+def test_a_choice_among_equals_is_not() -> None:
+    """Of four equal cells, the best of ten rounds is the best again in little more than a half."""
+    rng = np.random.default_rng(0)
+    tables = [grid({(e, 50, 0.1): rng.normal(0.1, 0.01, N) for e in (1, 2, 3, 4)}) for _ in range(60)]
+    found = [choosing.stability(table, "siamese", "validation") for table in tables]
+    assert 0.5 < np.mean([entry["frequency"] for entry in found]) < 0.7
+    assert np.mean([entry["tied"] for entry in found]) > 3
+    assert choosing.stability(tables[0], "siamese", "validation") == found[0]
+
+
+def test_ties_go_to_the_cheapest_and_diverged_cells_are_left_out() -> None:
+    gone = np.full(N, 0.1)
+    gone[3] = np.nan
+    table = grid({(25, 50, 0.1): gone, (50, 50, 0.1): np.full(N, 0.2), (50, 100, 0.1): np.full(N, 0.2)})
+    assert choosing.stability(table, "siamese", "validation") == {"frequency": 1, "cells": 1, "tied": 2}
+    assert np.isnan(choosing.stability(grid({(25, 50, 0.1): gone}), "siamese", "validation")["frequency"])
+    assert np.isnan(choosing.flattery(grid({(25, 50, 0.1): gone}), "siamese", {}).low)
+
+
+@pytest.mark.parametrize(
+    ("configuration", "expected"),
+    [
+        ((50, 50, 0.1), {}),
+        ((25, 50, 0.1), {"epochs": "smallest"}),
+        ((100, 50, 1.0), {"epochs": "largest", "learning_rate": "largest"}),
+    ],
+)
+def test_edges(configuration: tuple[int, int, float], expected: dict[str, str]) -> None:
+    """A value that was the only one tried is no edge."""
+    table = grid({(e, 50, rate): np.full(N, 0.1) for e in (25, 50, 100) for rate in (0.01, 0.1, 1.0)})
+    names = ("epochs", "batch_size", "learning_rate")
+    assert choosing.edges(table, "siamese", dict(zip(names, configuration, strict=True))) == expected
+
+
+def test_flattery_is_the_luck_of_the_choice() -> None:
+    """Of 30 equal cells whose own test pairs differ by chance, the chosen one's error is too low by that chance."""
+    rng = np.random.default_rng(0)
+    luck = dict(zip([(e, 50, 0.1) for e in range(1, 31)], rng.normal(0, 0.002, 30), strict=True))
+    validation = {key: 0.1 + rng.normal(0, 0.001, N) for key in luck}
+    table = grid(validation, {key: 0.12 + value + rng.normal(0, 0.001, N) for key, value in luck.items()})
+    best = min(luck, key=lambda key: luck[key])
+    found = choosing.flattery(table, "siamese", dict(zip(("epochs", "batch_size", "learning_rate"), best, strict=True)))
+    assert found.low <= np.mean(list(luck.values())) - luck[best] <= found.high
+    assert found.low > 0

@@ -1,5 +1,6 @@
 """The between-workflow cache: entries with checksums, handed out as copies, shared by a group."""
 
+import hashlib
 import os
 import shutil
 import tempfile
@@ -41,7 +42,8 @@ class Cache(OutputFileCache):  # type: ignore[misc]
                     _replace(entry, _copy(output, Path(folder, entry.name)))
                 for _, entry in pairs:
                     noted = Path(folder, _checksum_file(entry).name)
-                    noted.write_text(f"{checksum(entry)}\n{seconds:.3f}\n", encoding="ascii")
+                    took = f"{seconds:.3f}"
+                    noted.write_text(f"{_seal(entry, took)} {took}", encoding="ascii")
                     _replace(_checksum_file(entry), noted)
         except OSError as error:
             _skip(self.path, error)
@@ -75,7 +77,8 @@ def intact(entry: Path) -> bool:
     Raises `OSError` where it cannot be read.
     """
     try:
-        noted, found = _noted(entry)[0], checksum(entry)
+        noted, *took = _noted(entry)
+        found = _seal(entry, *took)
     except FileNotFoundError:
         return False
     if noted != found:
@@ -85,7 +88,13 @@ def intact(entry: Path) -> bool:
 
 def _noted(entry: Path) -> list[str]:
     """Return an entry's checksum and the seconds that it took to compute, which old entries do not have."""
-    return _checksum_file(entry).read_text(encoding="utf-8", errors="replace").split() or [""]
+    return _checksum_file(entry).read_text(encoding="utf-8", errors="replace").split(" ")
+
+
+def _seal(entry: Path, *took: str) -> str:
+    """Return the checksum of an entry, with the seconds that it took if they are noted."""
+    content = checksum(entry)
+    return hashlib.sha256(" ".join([content, *took]).encode()).hexdigest() if took else content
 
 
 def _seconds(entry: Path) -> float:

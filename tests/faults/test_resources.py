@@ -82,7 +82,7 @@ def test_too_little_memory_for_a_cell(finished: Study, uncomputed: Study) -> Non
     uncomputed.snakemake("data/pairs/seed~2.npz")
     uncomputed.edit(
         "rules/training.smk",
-        lambda text: re.sub(r"return (step\(\s+f\"train.py)", r'return "ulimit -v 450000; " + \1', text),
+        lambda text: re.sub(r"return (step\(\s+f\"{TRAINER})", r'return "ulimit -v 450000; " + \1', text),
     )
     output = uncomputed.fails("snakemake", "--cores", "1", CELL)
     assert re.search(r"[Mm]emory|bad_alloc|cannot allocate|failed to map segment", output)

@@ -124,7 +124,7 @@ def write_report(folder: Path) -> Path:
     svg = '<svg xmlns="http://www.w3.org/2000/svg" width="600" height="200"><circle cx="9" cy="9" r="9"/></svg>'
     (folder / "figure_1.svg").write_text(svg)
     data = {"source": "bundled", "n_train": 100, "n_validation": 50, "n_test": 60}
-    texts = {"captions": {"figure_1": "What it shows."}, "descriptions": {}}
+    texts = {"captions": {"figure_1": "What it shows."}, "descriptions": {EVIL: "A network with an evil name"}}
     arguments: list[object] = ["--data", json.dumps(data), "--texts", json.dumps(texts)]
     for name in ("final", "curves", "grid", "mistakes", "ablations", "more_data"):
         arguments += [f"--{name.replace('_', '-')}", folder / f"{name}.csv"]
@@ -134,7 +134,7 @@ def write_report(folder: Path) -> Path:
     (folder / "results").mkdir()  # titles are told by the study's own paths
     grid.to_csv(folder / "results/grid.csv", index=False)
     arguments += ["--tables", folder / "results/grid.csv", "--table-page", folder / "tables.html"]
-    arguments += ["--markdown", folder / "README.md", "--html", folder / "report.html"]
+    arguments += ["--device", "cpu", "--markdown", folder / "README.md", "--html", folder / "report.html"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["write_report.py", *map(str, arguments)])
         runpy.run_path(str(ROOT / "scripts/write_report.py"), run_name="__main__")
@@ -328,8 +328,8 @@ def test_snakemakes_own_report_has_every_figure_and_table(browser: Browser, stud
     opened = Opened(context, study.path / "page.html", drawn="text=Figures")
     results: Any = opened.page.evaluate("results")
     figures = {str(path.relative_to(study.path)) for path in study.path.glob("reports/figures/*.svg")}
-    names = ("final.csv", "curves.csv", "grid.csv", "selection.json", "statistics.json", "claims.json", "mistakes.csv")
-    tables = {f"results/{name}" for name in names} | {"reports/metrics.json"}
+    tables = {f"results/{name}.csv" for name in ("final", "curves", "grid", "mistakes")} | {"reports/metrics.json"}
+    tables |= {f"results/{name}.json" for name in ("selection", "statistics", "claims", "findings")}
     assert results.keys() == figures | tables | {
         f"reports/{name}" for name in ("report.html", "report.pdf", "tables.html")
     }
@@ -337,7 +337,7 @@ def test_snakemakes_own_report_has_every_figure_and_table(browser: Browser, stud
     assert [path for path, caption in captions.items() if not re.fullmatch(r"[A-Z][^{}\n]+\.", caption)] == []
     assert len(set(captions.values())) == len(captions)
     titles = {title for result in results.values() for title in result["labels"].values()}
-    assert titles >= {"Figure 1. The baseline ConvNet", "The grid of siamese_aux", "All cells of the grid search"}
+    assert titles >= {"Figure 1. The network baseline", "The grid of siamese_aux", "All cells of the grid search"}
     runtimes: Any = opened.page.evaluate("runtimes_spec.data.values")
     assert len(runtimes) > 20
     assert min(job["runtime"] for job in runtimes) > 0.01

@@ -7,6 +7,7 @@ page into dark mode. Names from files are data, never part of an expression.
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from math import isfinite
 from typing import Any
 
 import altair as alt
@@ -69,6 +70,12 @@ def runtime() -> str:
     return vl_convert.javascript_bundle(vl_version=version)  # type: ignore[call-arg]  # whose stub lacks a default
 
 
+def _whiskers(base: alt.Chart, rows: Sequence[Row], *ends: Any) -> list[alt.Chart]:
+    """Return the layer of the rows' intervals, or none where too few rounds gave any: Vega would warn of its axis."""
+    known = any(row["low"] is not None and isfinite(row["low"]) for row in rows)
+    return [base.mark_rule(strokeWidth=2).encode(*ends)] if known else []
+
+
 def effects(rows: Sequence[Row]) -> Spec:
     """Draw each method's change of the test error with its interval, beside the published change.
 
@@ -88,9 +95,9 @@ def effects(rows: Sequence[Row]) -> Spec:
             *_interval(signed=True),
         ],
     )
-    interval = base.mark_rule(strokeWidth=2).encode(alt.X("low:Q"), alt.X2("high:Q"))
+    intervals = _whiskers(base, rows, alt.X("low:Q"), alt.X2("high:Q"))
     zero = alt.Chart(_data([{}])).mark_rule(strokeDash=[4, 3]).encode(x=alt.datum(0))
-    return _spec(alt.layer(zero, interval, point), height=26 * len(rows))
+    return _spec(alt.layer(zero, *intervals, point), height=26 * len(rows))
 
 
 def mean_errors(rows: Sequence[Row], models: Sequence[str]) -> Spec:
@@ -389,7 +396,7 @@ def two_factors(errors: Mapping[str, Mapping[str, Row]], models: Sequence[str]) 
         .title("Losses")
         .scale(domain=["without", "with auxiliary losses"], range=[[1, 0], [5, 4]]),
     )
-    interval = base.mark_rule(strokeWidth=2).encode(alt.Y("low:Q"), alt.Y2("high:Q"))
+    intervals = _whiskers(base, rows, alt.Y("low:Q"), alt.Y2("high:Q"))
     point = base.mark_point(filled=True, size=110, opacity=1).encode(
         y,
         _colour(models),
@@ -401,7 +408,7 @@ def two_factors(errors: Mapping[str, Mapping[str, Row]], models: Sequence[str]) 
     )
     name = base.mark_text(align="left", dx=9, dy=-9).encode(y, alt.Text("model:N"))
     choice = _select("factors_protocol", "Protocol: ", {protocol: protocol for protocol in errors})
-    return _spec(alt.layer(line, interval, point, name).add_params(choice), height=280)
+    return _spec(alt.layer(line, *intervals, point, name).add_params(choice), height=280)
 
 
 def ablations(table: pd.DataFrame, models: Sequence[str]) -> Spec:
@@ -426,7 +433,7 @@ def ablations(table: pd.DataFrame, models: Sequence[str]) -> Spec:
         .transform_filter("datum.parameter == ablations_parameter")
         .encode(y, alt.YOffset("model:N").sort(list(models)), _colour(models, shown))
     )
-    interval = base.mark_rule(strokeWidth=2).encode(alt.X("low:Q"), alt.X2("high:Q"))
+    intervals = _whiskers(base, rows, alt.X("low:Q"), alt.X2("high:Q"))
     point = base.mark_point(filled=True, size=80, opacity=1).encode(
         alt.X("estimate:Q")
         .title([f"Test error ({UNIT}),", "interquartile mean and its 95% interval"])
@@ -442,7 +449,7 @@ def ablations(table: pd.DataFrame, models: Sequence[str]) -> Spec:
         ],
     )
     most = max(Counter(row["parameter"] for row in rows).values())
-    return _spec(alt.layer(interval, point).add_params(choice), height=18 * most)
+    return _spec(alt.layer(*intervals, point).add_params(choice), height=18 * most)
 
 
 def power_laws(table: pd.DataFrame, laws: Mapping[str, Any], models: Sequence[str]) -> Spec:
@@ -498,13 +505,13 @@ def power_laws(table: pd.DataFrame, laws: Mapping[str, Any], models: Sequence[st
     )
     law = alt.Chart(_data(lines)).mark_line(strokeDash=[6, 4]).encode(x, alt.Y("error:Q"), _colour(models, laws))
     base = alt.Chart(_data(points)).encode(x, _colour(models, laws))
-    interval = base.mark_rule(strokeWidth=2).encode(alt.Y("low:Q"), alt.Y2("high:Q"))
+    intervals = _whiskers(base, points, alt.Y("low:Q"), alt.Y2("high:Q"))
     mean = base.mark_point(filled=True, size=100, opacity=1).encode(
         alt.Y("estimate:Q"),
         _shape(models, laws),
         tooltip=[*tooltip, alt.Tooltip("estimate:Q", title="Mean test error", format=".4f"), *_interval()],
     )
-    return _spec(alt.layer(single, law, interval, mean), height=340)
+    return _spec(alt.layer(single, law, *intervals, mean), height=340)
 
 
 def optimism(rows: Sequence[Row], models: Sequence[str]) -> Spec:
@@ -514,7 +521,7 @@ def optimism(rows: Sequence[Row], models: Sequence[str]) -> Spec:
         alt.YOffset("rule:N").sort(list(RULES)),
         _colour(models),
     )
-    interval = base.mark_rule(strokeWidth=2).encode(alt.X("low:Q"), alt.X2("high:Q"))
+    intervals = _whiskers(base, rows, alt.X("low:Q"), alt.X2("high:Q"))
     point = base.mark_point(filled=True, size=90, opacity=1).encode(
         alt.X("estimate:Q").title(
             ["Error on new pairs minus that in the", f"grid ({UNIT}); above", "zero: it looked too good"]
@@ -528,7 +535,7 @@ def optimism(rows: Sequence[Row], models: Sequence[str]) -> Spec:
         ],
     )
     zero = alt.Chart(_data([{}])).mark_rule(strokeDash=[4, 3]).encode(x=alt.datum(0))
-    return _spec(alt.layer(zero, interval, point), height=24 * len(rows))
+    return _spec(alt.layer(zero, *intervals, point), height=24 * len(rows))
 
 
 def _spec(chart: alt.LayerChart | alt.FacetChart, height: int) -> Spec:

@@ -11,7 +11,7 @@ CAPTIONS = Path(__file__).with_name("captions.rst")
 
 @functools.cache
 def title(path: str, caption: str = "") -> str:
-    """Return a result's title, such as `Figure 1. The baseline ConvNet`, by its path or the end of it.
+    """Return a result's title, such as `Figure 1. The network baseline`, by its path or the end of it.
 
     A figure has its caption from its module.
     """

@@ -53,7 +53,7 @@ from digitpairs.plan import (
 exactrun.install(unversioned="results/final/resampled.*/rounds.safetensors")  # as .dvcignore says
 
 if config or workflow.configfiles:
-    names = ", ".join([*config, *map(str, workflow.configfiles)])
+    names = ", ".join([*config, *map(os.path.relpath, workflow.configfiles)])
     sys.exit(f"error: --config and --configfile change nothing here ({names}): edit params.yaml")
 try:
     study = load_params("params.yaml")

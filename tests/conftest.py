@@ -17,6 +17,9 @@ kernels.set_environment()  # numpy and torch read it when they are loaded
 from served import serve  # noqa: E402
 from studies import Study, finish  # noqa: E402
 
+from digitpairs.data.bundled import load_bundled  # noqa: E402
+from digitpairs.data.pairs import Splits, load_pairs, make_pairs, to_npz  # noqa: E402
+
 # A shell's job in the background ignores Ctrl-C, and so would all that tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -56,6 +59,17 @@ def chance() -> random.Random:
     seed = int(os.getenv("SEED") or random.SystemRandom().randrange(2**32))
     print(f"SEED={seed}")
     return random.Random(seed)  # noqa: S311 - no secret
+
+
+@pytest.fixture(scope="module")
+def datasets(tmp_path_factory: pytest.TempPathFactory) -> list[Splits]:
+    """Three datasets of 60 training, 30 validation and 130 test pairs."""
+    path = tmp_path_factory.mktemp("data") / "pairs.npz"
+    loaded = []
+    for seed in range(3):
+        path.write_bytes(to_npz(make_pairs(load_bundled(), 60, 30, 130, seed)))
+        loaded.append(load_pairs(path))
+    return loaded
 
 
 @pytest.fixture

@@ -7,8 +7,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from digitpairs.data.bundled import load_bundled
-from digitpairs.data.pairs import Pairs, Splits, load_pairs, make_pairs, to_npz
+from digitpairs.data.pairs import Pairs, Splits
 from digitpairs.params import LeastError
 from digitpairs.training.recipe import (
     PARTS,
@@ -38,17 +37,6 @@ RECIPE = Recipe(
     distortion=0.15,
     seed=0,
 )
-
-
-@pytest.fixture(scope="module")
-def datasets(tmp_path_factory: pytest.TempPathFactory) -> list[Splits]:
-    """Three datasets of 60 training, 30 validation and 130 test pairs."""
-    path = tmp_path_factory.mktemp("data") / "pairs.npz"
-    loaded = []
-    for seed in range(3):
-        path.write_bytes(to_npz(make_pairs(load_bundled(), 60, 30, 130, seed)))
-        loaded.append(load_pairs(path))
-    return loaded
 
 
 def weights(recipe: Recipe, pairs: list[Pairs], rounds: list[int]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import pytest
 
 from digitpairs import paper, tables
 from digitpairs.analysis import claims, findings, measures, selection, statistics
-from digitpairs.reporting import page, report
+from digitpairs.reporting import page, report, table_page
 from digitpairs.reporting.wording import wording
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -416,3 +416,15 @@ def test_the_steps_after_the_final_rounds(tmp_path: Path, monkeypatch: pytest.Mo
     assert metrics["siamese"] == metrics["mean-resampled"]["siamese"] == pytest.approx(0.11)
     assert metrics["deviation-fixed"]["siamese"] == pytest.approx(rounds(0.11, 5)["test_error"].std())
     assert metrics["rounds-resampled"] == dict.fromkeys(models, 5)
+
+
+def test_the_page_of_tables_shows_the_beginning_of_long_ones() -> None:
+    def shown(rows: int) -> str:
+        page_ = table_page.compose({"results/grid.csv": pd.DataFrame({"round": range(rows)})})
+        return page.to_html(page_, {}, "")
+
+    assert f"{table_page.MOST} rows" in shown(table_page.MOST)
+    assert shown(table_page.MOST).count("<tr>") == 1 + table_page.MOST
+    long = shown(table_page.MOST + 1)
+    assert f"the first {table_page.SHOWN} of {table_page.MOST + 1} rows" in long
+    assert long.count("<tr>") == 1 + table_page.SHOWN

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from digitpairs import models
-from digitpairs.data.bundled import load_bundled
-from digitpairs.data.pairs import Pairs, Splits, load_pairs, make_pairs, pair_anew, to_npz
+from digitpairs.data.pairs import Pairs, Splits, pair_anew
 from digitpairs.errors import StudyError
 from digitpairs.networks.ensemble import Ensemble
 from digitpairs.networks.layers import PairNet, cross_entropy
@@ -22,17 +21,6 @@ from digitpairs.training.run import Configuration, Dataset, Run, choose_device, 
 
 KIND = Configuration("baseline", {"batch_norm": "before"}, 25, 0.01, 0.0, 0, "grid")
 each_model = pytest.mark.parametrize("model", models.names())
-
-
-@pytest.fixture(scope="module")
-def datasets(tmp_path_factory: pytest.TempPathFactory) -> list[Splits]:
-    """Three datasets of 60 training, 30 validation and 130 test pairs."""
-    path = tmp_path_factory.mktemp("data") / "pairs.npz"
-    loaded = []
-    for seed in range(3):
-        path.write_bytes(to_npz(make_pairs(load_bundled(), 60, 30, 130, seed)))
-        loaded.append(load_pairs(path))
-    return loaded
 
 
 def of_model(model: str, **changes: Any) -> Configuration:

@@ -8,19 +8,26 @@ import pandas as pd
 from digitpairs.reporting.page import Block, Fold, Heading, Paragraph, Table
 from digitpairs.reporting.titles import title
 
+MOST, SHOWN = 1000, 100  # rows of a table that is shown whole, and of a longer one that are shown
+
 
 def compose(contents: Mapping[str, Any]) -> list[Block]:
     """Return the page of tables, given as {path: content}: of CSV a frame, of JSON what it holds."""
     blocks: list[Block] = [
         Heading(1, "All tables"),
-        Paragraph("Numbers have four significant digits here and all of them in the files."),
+        Paragraph(
+            f"Numbers have four significant digits here and all of them in the files; of tables of more than {MOST:,} "
+            f"rows, the first {SHOWN} are here."
+        ),
     ]
     for path, content in contents.items():
         blocks += [Heading(2, title(path)), Paragraph(f"`{path}`")]
         for name, frame in _frames(content):
+            count = f"{len(frame)} row{'' if len(frame) == 1 else 's'}"
+            if len(frame) > MOST:
+                frame, count = frame.head(SHOWN), f"the first {SHOWN} of {count}"
             rows = [[_cell(value) for value in row] for row in frame.itertuples(index=False)]
-            plural = "" if len(rows) == 1 else "s"
-            blocks.append(Fold(f"{name}{len(rows)} row{plural}", [Table([*map(str, frame.columns)], rows)]))
+            blocks.append(Fold(f"{name}{count}", [Table([*map(str, frame.columns)], rows)]))
     return blocks
 
 

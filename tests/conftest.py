@@ -19,6 +19,9 @@ from studies import Study, finish  # noqa: E402
 
 from digitpairs.data.bundled import load_bundled  # noqa: E402
 from digitpairs.data.pairs import Splits, load_pairs, make_pairs, to_npz  # noqa: E402
+from exactrun import digests  # noqa: E402
+
+digests.MEMO.known = {}  # the user's cache is not for what tests invent
 
 # A shell's job in the background ignores Ctrl-C, and so would all that tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -28,6 +31,13 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Start a worker for each processor, with `auto` one more: tests of clusters, kills and servers mostly wait."""
     one_more = bool(config.getoption("numprocesses") == "auto")
     return (os.cpu_count() or 1) + one_more
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Refuse to start where tests that share a server would each start one, as some versions of xdist do silently."""
+    if getattr(session.config.option, "loadgroup", False):
+        marked = [item for item in session.items if item.get_closest_marker("xdist_group")]
+        assert all("@" in item.nodeid for item in marked), "pytest-xdist does not heed xdist_group: see pyproject.toml"
 
 
 @pytest.fixture(scope="session")

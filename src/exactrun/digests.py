@@ -19,6 +19,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
+from exactrun.memo import Memo
+
+MEMO = Memo(Path(__file__))
+
 
 def code(*paths: str | Path, search: Sequence[str | Path] = ("src",), root: str | Path = ".") -> str:
     """Name the code that runs when `paths` run, piece by piece, each with its digest or version.
@@ -100,15 +104,22 @@ def _read(path: Path) -> tuple[str, frozenset[tuple[int, str]]]:
     """Return a file's digest and its imports, each as level (leading dots) and dotted name."""
     try:
         content = path.read_bytes()
-        imports: frozenset[tuple[int, str]] = frozenset()
-        if path.suffix == ".py":
-            tree = ast.parse(content, filename=str(path))
-            content, imports = _canonical(tree).encode(), frozenset(_imports(tree))
+        if path.suffix != ".py":
+            return _digest(content), frozenset()
+        return MEMO.get(content, lambda: _parse(content, path))
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}") from error
     except (SyntaxError, ValueError) as error:  # null bytes have no line, and are a ValueError in early 3.11
         raise ValueError(f"{path}:{getattr(error, 'lineno', None) or 1}: {getattr(error, 'msg', error)}") from error
-    return hashlib.sha256(content).hexdigest()[:12], imports
+
+
+def _parse(content: bytes, path: Path) -> tuple[str, frozenset[tuple[int, str]]]:
+    tree = ast.parse(content, filename=str(path))
+    return _digest(_canonical(tree).encode()), frozenset(_imports(tree))
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:12]
 
 
 def _canonical(node: object) -> str:

@@ -1,5 +1,6 @@
 """The digest of a step's code: what changes it, and what does not."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -284,14 +285,14 @@ def test_unreadable_file_is_a_one_line_error(tmp_path: Path, content: str | None
 
 
 def alone(folder: Path, python: str = sys.executable) -> str:
-    """Return the items of run.py in `folder` as a fresh interpreter with digests.py alone computes them."""
-    shutil.copy(digests.__file__, folder)
-    command = "import digests; print(digests.code('run.py', search=[]))"
+    """Return the items of run.py in `folder` as a fresh interpreter without any library computes them."""
+    command = "import exactrun; print(exactrun.code('run.py', search=[]))"
+    package = Path(digests.__file__).parents[1]
     # Without site packages (-S), libraries are those in the folder's own.
     return subprocess.run(
         [python, "-S", "-c", command],
         cwd=folder,
-        env={"PYTHONPATH": str(folder / "libraries")},
+        env={"PYTHONPATH": f"{package}{os.pathsep}{folder / 'libraries'}", "XDG_CACHE_HOME": str(folder / "cache")},
         check=True,
         capture_output=True,
         text=True,

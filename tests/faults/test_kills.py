@@ -73,14 +73,14 @@ def after(seconds: float) -> Callable[[], bool]:
     return lambda: time.monotonic() > end
 
 
-def test_a_run_killed_at_ten_moments(finished: Study, uncomputed: Study, chance: random.Random) -> None:
+def test_a_run_killed_at_random_moments(finished: Study, uncomputed: Study, chance: random.Random) -> None:
     """Each a random while after a random number of steps: among cells, tables, selection, final rounds and reports.
 
-    The last moments may come after the end of a quick run: half of them is enough.
+    Each run of the tests has other ones. The last may come after the end of a quick run.
     """
     records = uncomputed.path / ".snakemake/metadata"
     most = len(list((finished.path / ".snakemake/metadata").iterdir()))
-    at_records = sorted(chance.sample(range(most), 10))
+    at_records = sorted(chance.sample(range(most), 6))
     commands = cycle([["snakemake", "--cores", "2"], ["dvc", "repro"], ["dvc", "repro"]])
     killed = 0
     for at, command, (number, send) in zip(at_records, commands, cycle(SIGNALS), strict=False):
@@ -94,7 +94,7 @@ def test_a_run_killed_at_ten_moments(finished: Study, uncomputed: Study, chance:
         if not interrupt(uncomputed, command, reached, number, send):
             break  # the last steps were quicker than the signal
         killed += 1
-    assert killed >= 5, said(uncomputed).read_text(encoding="utf-8")
+    assert killed >= 3, said(uncomputed).read_text(encoding="utf-8")
     uncomputed.dvc("repro")
     assert uncomputed.contents() == finished.contents()
     assert uncomputed.snakemake().jobs == set()

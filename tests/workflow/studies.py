@@ -34,7 +34,8 @@ class Study:
         self.path = path
         self.served = served
         folders = filter(None, [served, Path(sys.executable).parent, os.environ["PATH"]])
-        self.env = os.environ | {
+        # `make test` tells what it starts that it is a part of it.
+        self.env = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))} | {
             "PATH": os.pathsep.join(map(str, folders)),
             **({"DIGITPAIRS_STEPS": str(served)} if served else {}),
             "SNAKEMAKE_OUTPUT_CACHE": str(cells),

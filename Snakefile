@@ -66,5 +66,6 @@ rule all:
         TABLES.values(),
         files(plan.ablations),
         MORE_DATA,
-        plan.beyond,
+        plan.further_rounds,
+        plan.further.values(),
     localrule: True

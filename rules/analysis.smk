@@ -2,6 +2,7 @@
 
 ABLATIONS = ["results/ablations.csv"] if study.ablations else []
 MORE_DATA = ["results/more_data.csv"] if plan.shows_more_data else []
+FRESH_ROUNDS = [plan.further["fresh"]] if study.fresh else []
 # By name: if the data are the paper's, an ablation's reference value, and what the networks whose parameters are counted are made with.
 VALUES = arguments(source=study.data.source, train=study.train.model_dump_json(exclude={"device"}))
 
@@ -13,6 +14,7 @@ rule statistics:
         selection=TABLES["selection"],
         ablations=ABLATIONS,
         more_data=MORE_DATA,
+        further=list(plan.further.values()),
     output:
         listed(TABLES["statistics"], "table"),
     log:
@@ -20,11 +22,13 @@ rule statistics:
     localrule: True
     params:
         arguments=VALUES,
+        further=arguments(further=json.dumps(plan.further)),
         code=code("compute_statistics.py"),
     shell:
         step(
             "compute_statistics.py --final {input.final:q} --grid {input.grid:q} --selection {input.selection:q}"
-            " --ablations {input.ablations:q} --more-data {input.more_data:q} {params.arguments} --output {output:q}"
+            " --ablations {input.ablations:q} --more-data {input.more_data:q} {params.further} {params.arguments}"
+            " --output {output:q}"
         )
 
 
@@ -36,6 +40,7 @@ rule claims:
         selection=TABLES["selection"],
         statistics=TABLES["statistics"],
         ablations=ABLATIONS,
+        fresh=FRESH_ROUNDS,
     output:
         claims=listed("results/claims.json", "table"),
         findings=listed("results/findings.json", "table", title="Findings", captions="findings"),
@@ -50,7 +55,7 @@ rule claims:
         step(
             "judge_claims.py --final {input.final:q} --curves {input.curves:q} --grid {input.grid:q}"
             " --selection {input.selection:q} --statistics {input.statistics:q} --ablations {input.ablations:q}"
-            " {params.arguments} {params.test_pairs} --claims {output.claims:q} --findings {output.findings:q}"
+            " --fresh {input.fresh:q} {params.arguments} {params.test_pairs} --claims {output.claims:q} --findings {output.findings:q}"
         )
 
 
@@ -71,7 +76,7 @@ rule mistakes:
 
 rule metrics:
     input:
-        TABLES["final"],
+        rules.claims.output.findings,
     output:
         listed("reports/metrics.json", "table"),
     log:
@@ -80,4 +85,4 @@ rule metrics:
     params:
         code=code("collect_metrics.py"),
     shell:
-        step("collect_metrics.py --final {input:q} --output {output:q}")
+        step("collect_metrics.py --findings {input:q} --output {output:q}")

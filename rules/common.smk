@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 import sys
+import warnings
 from pathlib import Path
 
 ROOT = Path(workflow.basedir)
@@ -13,6 +14,8 @@ from digitpairs.surroundings import unwanted
 
 for variable in unwanted(os.environ):  # before `folders` reads where the user's caches are
     del os.environ[variable]
+if sys.warnoptions:
+    warnings.simplefilter("ignore")  # as errors, libraries' warnings would end Snakemake itself
 
 from snakemake.logging import logger
 
@@ -24,7 +27,6 @@ from digitpairs.networks import kernels
 from digitpairs.params import load_params
 from digitpairs.plan import (
     ABLATION,
-    BEYOND,
     BY_TEST,
     CELL_ROUNDS,
     CROSSED,
@@ -32,6 +34,7 @@ from digitpairs.plan import (
     FINAL,
     FINAL_FILES,
     FRESH,
+    FURTHER,
     LARGER_CELL,
     LEAST_ERROR,
     MORE_PAIRS,
@@ -40,6 +43,7 @@ from digitpairs.plan import (
     OTHER_PAIRS,
     PROTOCOLS,
     SPIKE,
+    SPIKE_FILES,
     STACK,
     TABLES,
     Plan,
@@ -83,6 +87,7 @@ plan = Plan(
     device=device.name,
     has_mnist=len(list(MNIST.glob("*-idx[13]-ubyte*"))) >= 4,
     has_more_data=Path("results/more_data.csv").exists(),
+    has_other_data=Path(FURTHER["other_data"]).exists(),
 )
 try:
     texts = {"captions": plan.captions, "descriptions": plan.descriptions}  # what added figures and models say
@@ -100,7 +105,7 @@ if workflow.is_main_process:
             why = f"its pairs are of MNIST, and data.source = {study.data.source!r} is not"
         logger.warning(f"more_data: {kept}: {why}")
     if study.other_data and not plan.trains_other_data:
-        kept = "its table stays as it is" if Path(BEYOND["other_data"]).exists() else "not computed"
+        kept = "its table stays as it is" if plan.shows_other_data else "not computed"
         why = f"the full MNIST is not in {MNIST} (`make mnist` fetches it)"
         if study.data.source not in paper.SOURCES:
             why = f"its sets are of MNIST, and data.source = {study.data.source!r} is not"
@@ -150,6 +155,7 @@ wildcard_constraints:
     parameter="[a-z0-9_]+",
     value="[a-z0-9.+-]+",
     n_train="[0-9]+",
+    arm="resampled|fixed|grid|batch_norm",
     first="[0-9]+",
     last="[0-9]+",
     left_out="[a-z_]+",

@@ -1,4 +1,4 @@
-# Beyond the paper: fresh rounds on new pairs, after the final ones, in blocks. More rounds train only the new blocks.
+# Beyond the paper: fresh rounds, after all others, in blocks. More rounds train only the new blocks.
 
 
 rule fresh_block:
@@ -7,7 +7,7 @@ rule fresh_block:
     output:
         FRESH,
     log:
-        "logs/fresh/{model}/rounds~{first}-{last}.log",
+        "logs/fresh/{arm}/{model}/rounds~{first}-{last}.log",
     cache: "omit-software"
     priority: longest_first
     resources:
@@ -22,14 +22,14 @@ rule fresh_block:
         run=lambda wildcards: identity(fresh_training(wildcards), training_code(wildcards)),
         code=training_code,
     shell:
-        train("final")
+        train()
 
 
 rule fresh:
     input:
         files(plan.fresh),
     output:
-        BEYOND["fresh"],
+        listed(FURTHER["fresh"], "table"),
     log:
         "logs/fresh.log",
     localrule: True

@@ -31,7 +31,7 @@ rule least_error:
     input:
         files(plan.least_error),
     output:
-        BEYOND["least_error"],
+        listed(FURTHER["least_error"], "table"),
     log:
         "logs/least_error.log",
     localrule: True

@@ -49,7 +49,7 @@ rule other_data:
     input:
         files(plan.other_data),
     output:
-        BEYOND["other_data"],
+        listed(FURTHER["other_data"], "table"),
     log:
         "logs/other_data.log",
     localrule: True

@@ -41,6 +41,7 @@ rule report:
             "results/mistakes.csv",
             *ABLATIONS,
             *MORE_DATA,
+            *plan.further.values(),
             "reports/metrics.json",
         ],
     output:

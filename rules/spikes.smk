@@ -5,7 +5,7 @@ rule spike:
     input:
         pairs=spike_pairs,
     output:
-        SPIKE,
+        multiext(SPIKE, *SPIKE_FILES),
     log:
         "logs/spikes/{parameter}~{value}/{model}.log",
     cache: "omit-software"
@@ -26,14 +26,14 @@ rule spike:
 
 rule spikes:
     input:
-        lambda _: files(spike_tables()),
+        lambda _: [folder + file for folder in files(spike_tables()) for file in SPIKE_FILES],
     output:
-        BEYOND["spikes"],
+        listed(FURTHER["spikes"], "table"),
     log:
         "logs/spikes.log",
     localrule: True
     params:
-        arguments=lambda _: arguments(tables=json.dumps(spike_tables())),
-        code=code("collect_rounds.py"),
+        arguments=lambda _: arguments(folders=json.dumps(spike_tables())),
+        code=code("collect_spikes.py"),
     shell:
-        step("collect_rounds.py {params.arguments} --output {output:q}")
+        step("collect_spikes.py {params.arguments} --output {output:q}")

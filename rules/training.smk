@@ -8,10 +8,11 @@ def training_code(wildcards):
     return code(TRAINER, source(models.path(wildcards.model)))
 
 
-def train(stream):
-    """Return the command of a rule that trains all rounds of a configuration."""
+def train(stream=None):
+    """Return the command of a rule that trains all rounds of a configuration; the arguments name another stream."""
+    named = f"--stream {stream} " if stream else ""
     return step(
-        f"{TRAINER} --stream {stream} {{params.arguments}} --pairs {{input.pairs:q}}"
+        f"{TRAINER} {named}{{params.arguments}} --pairs {{input.pairs:q}}"
         ' --states "$STATES"/{params.run} --output {output:q}'
     )
 
@@ -99,12 +100,18 @@ def fresh_numbers(wildcards):
 def fresh_training(wildcards):
     """Return the arguments of a block of fresh rounds, but for their pairings."""
     numbers = fresh_numbers(wildcards)
-    return plan.training(wildcards.model, chosen(wildcards.model), len(numbers), first_round=numbers[0])
+    stream = "grid" if wildcards.arm == "grid" else "final"
+    other = {"before": "after", "after": "before"}[study.train.batch_norm]
+    changed = {"batch_norm": other} if wildcards.arm == "batch_norm" else {}
+    more = {"first_round": numbers[0], "stream": stream}
+    return plan.training(wildcards.model, chosen(wildcards.model), len(numbers), changed, **more)
 
 
 def fresh_pairs(wildcards):
-    """Return a dataset for each round of a block that nothing else has used."""
+    """Return the dataset of the grid, or one for each round of a block, which no round before has used."""
     after_selection()
+    if wildcards.arm in ("fixed", "grid"):
+        return plan.datasets[:1]
     return plan.new_pairs(fresh_numbers(wildcards))
 
 
@@ -121,7 +128,7 @@ def crossed_pairs(wildcards):
 
 
 def spike_tables():
-    """Return all tables of loss spikes with their keys."""
+    """Return the folders of all rounds for loss spikes with their keys."""
     return plan.spikes(chosen(study.spikes.model)["learning_rate"])
 
 

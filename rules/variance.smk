@@ -29,7 +29,7 @@ rule variance:
     input:
         files(plan.variance),
     output:
-        BEYOND["variance"],
+        listed(FURTHER["variance"], "table"),
     log:
         "logs/variance.log",
     localrule: True

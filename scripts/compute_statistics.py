@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from digitpairs import errors, paper, tables
-from digitpairs.analysis import statistics
+from digitpairs.analysis import further, statistics
 from digitpairs.files import write_atomically
 
 
@@ -21,9 +21,11 @@ def main() -> None:
     parser.add_argument("--train", type=json.loads, required=True, help="json: the section `train` of params.yaml")
     parser.add_argument("--ablations", type=Path, nargs="?", help="csv, if any: rounds at other values of `train`")
     parser.add_argument("--more-data", type=Path, nargs="?", help="csv, if any: rounds with more training pairs")
+    parser.add_argument("--further", type=json.loads, default={}, help="json: {part: csv} of the further parts")
     parser.add_argument("--output", type=Path, required=True, help="json: statistics by kind")
     args = parser.parse_args()
-    found = statistics.tabulate(
+    parts = {name: pd.read_csv(path) for name, path in args.further.items()}
+    found = further.tabulate(parts) | statistics.tabulate(
         tables.by_protocol(pd.read_csv(args.final)),
         pd.read_csv(args.grid),
         json.loads(args.selection.read_text(encoding="utf-8")),

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from digitpairs import errors, paper, tables
-from digitpairs.analysis import claims, findings, inputs
+from digitpairs.analysis import claims, findings, further_findings, inputs
 from digitpairs.files import write_atomically
 
 
@@ -21,7 +21,8 @@ def main() -> None:
     judged = tables.to_json(claims.judge(inputs.read(args)) if paper.published(args.source) else [])
     write_atomically(args.claims, judged.encode())
     statistics = json.loads(args.statistics.read_text(encoding="utf-8"))
-    write_atomically(args.findings, tables.to_json(findings.state(statistics, json.loads(judged))).encode())
+    stated = [*findings.state(statistics, json.loads(judged)), *further_findings.state(statistics)]
+    write_atomically(args.findings, tables.to_json(stated).encode())
 
 
 if __name__ == "__main__":

@@ -27,7 +27,8 @@ from digitpairs.files import write_atomically
 from digitpairs.folders import REPRODUCTIONS
 from digitpairs.networks import kernels
 from digitpairs.reproduction import comparison
-from digitpairs.reproduction.origin import git, processor, uncommitted
+from digitpairs.reproduction.origin import processor
+from digitpairs.revision import git, uncommitted
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("data", "results", "reports")

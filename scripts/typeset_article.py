@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from digitpairs import errors
+from digitpairs import errors, revision
 from digitpairs.files import write_atomically
 from digitpairs.params import Params
 from digitpairs.reporting import article
 
+ROOT = Path(__file__).parents[1]
 RESULTS = ("statistics", "claims", "findings", "selection")
 
 
@@ -33,7 +34,9 @@ def main() -> None:
     args = parser.parse_args()
     results = {name: json.loads(getattr(args, name).read_text(encoding="utf-8")) for name in RESULTS}
     figures = {path.stem: path.read_bytes() for path in args.figures}
-    write_atomically(args.output, article.typeset(results, pd.read_csv(args.grid), args.params, figures, args.texts))
+    made = revision.made_from(ROOT, "%h of %cs")
+    pdf = article.typeset(results, pd.read_csv(args.grid), args.params, figures, args.texts, made)
+    write_atomically(args.output, pdf)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 from collections import defaultdict
 from datetime import UTC, datetime
 from importlib import metadata
@@ -14,9 +15,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from digitpairs import errors, tables
+from digitpairs import errors, revision, tables
 from digitpairs.files import write_atomically
 from digitpairs.reporting import charts, page, report, table_page
+from digitpairs.reporting.study import Study
 from digitpairs.reproduction import origin
 
 ROOT = Path(__file__).parents[1]
@@ -64,7 +66,7 @@ def main() -> None:
     args = parser.parse_args()
     with np.load(args.pairs) as arrays:
         images = arrays["test_images"]
-    study = report.Study(
+    study = Study(
         final=tables.by_protocol(pd.read_csv(args.final)),
         curves=tables.by_protocol(pd.read_csv(args.curves)),
         grid=pd.read_csv(args.grid),
@@ -84,7 +86,13 @@ def main() -> None:
     blocks = report.compose(study, captions, provenance(args.pairs, args.device, args.records))
     folder = Path(os.path.relpath(args.figures[0].parent, args.markdown.parent)).as_posix()
     write_atomically(args.markdown, page.to_markdown(blocks, folder).encode())
-    write_atomically(args.html, page.to_html(blocks, figures, charts.runtime()).encode())
+    links = [
+        ("Article (PDF)", "report.pdf"),
+        ("All tables", args.table_page.name),
+        ("Results as files", Path(os.path.relpath(args.findings.parent, args.html.parent)).as_posix() + "/"),
+        ("Revision", "#provenance"),
+    ]
+    write_atomically(args.html, page.to_html(blocks, figures, charts.runtime(), links).encode())
     shown = table_page.compose({path.as_posix(): content(path) for path in args.tables})
     write_atomically(args.table_page, page.to_html(shown, {}, "").encode())
 
@@ -98,7 +106,7 @@ def provenance(pairs: Path, device: str, records: Path) -> list[page.Block]:
     """Return the metadata of this build: revision, data, versions, machine, time."""
     processor = origin.processor() or "unknown processor"
     facts = {
-        "Git revision": revision(),
+        "Git revision": revision.made_from(ROOT),
         "Data": f"SHA-256 of {pairs.as_posix()}: {hashlib.sha256(pairs.read_bytes()).hexdigest()}",
         "Python": platform.python_version(),
         "Packages": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
@@ -115,19 +123,22 @@ def provenance(pairs: Path, device: str, records: Path) -> list[page.Block]:
         else f"not known: no records in {records.as_posix()}"
     )
     blocks: list[page.Block] = [page.Table(["What", "Value"], [[name, value] for name, value in facts.items()])]
+    if address := commit_address():
+        blocks.append(page.Links([("This commit on the web", address)]))
     if seconds:
         rows = [[f"`{rule}`", duration(time)] for rule, time in sorted(seconds.items())]
         blocks.append(page.Fold("Run time of each kind of step", [page.Table(["Step", "Time"], rows)]))
     return blocks
 
 
-def revision() -> str:
-    """Return the commit of this code, marked where files have uncommitted changes."""
+def commit_address() -> str:
+    """Return the address of this commit on the web, or nothing where the remote `origin` is not on the web."""
     try:
-        changed = ", with changes that are not committed" if origin.uncommitted(ROOT) else ""
-        return origin.git(ROOT, "rev-parse", "HEAD") + changed
+        remote, commit = revision.git(ROOT, "remote", "get-url", "origin"), revision.git(ROOT, "rev-parse", "HEAD")
     except (OSError, errors.StudyError):
-        return "unknown"
+        return ""
+    found = re.fullmatch(r"(?:https://(?:[^/@]*@)?|(?:ssh://)?git@)([\w.-]+)[:/](.+?)(?:\.git)?/?", remote)
+    return f"https://{found[1]}/{found[2]}/commit/{commit}" if found else ""
 
 
 def version(package: str) -> str:

@@ -144,9 +144,12 @@ class MoreData(_Section):
 
 
 class Fresh(_Section):
-    """Rounds on new pairs after those of `final`: fresh ones decide. More rounds train only the new blocks."""
+    """Rounds after those of `final` and of the grid, which decide. More rounds train only the new blocks."""
 
-    rounds: Rounds
+    models: Annotated[list[Model], Field(min_length=1), AfterValidator(_each_once)]
+    resampled: Rounds  # on new pairs
+    fixed: Annotated[int, Field(ge=0, le=10_000)] = 0  # final ones on one dataset, and as many of the grid's cell
+    batch_norm: Annotated[int, Field(ge=0, le=10_000)] = 0  # of the baseline with the other place, on new pairs
     block: Rounds  # rounds that one step trains
     pairings: Annotated[int, Field(ge=0, le=1000)] = 0  # of each round's test images
 
@@ -318,7 +321,14 @@ def _beyond(params: Params) -> Iterator[str]:
             f"least_error.ablation_rounds = {least.ablation_rounds} should be at most "
             f"least_error.rounds = {least.rounds}, with which they are compared"
         )
-    for name in ("variance", "other_data"):
+    if (fresh := params.fresh) and fresh.batch_norm > fresh.resampled:
+        yield (
+            f"fresh.batch_norm = {fresh.batch_norm} should be at most fresh.resampled = {fresh.resampled}, "
+            "with which they are compared"
+        )
+    if fresh and fresh.batch_norm and "baseline" not in fresh.models:
+        yield f"fresh.batch_norm = {fresh.batch_norm} should be 0 without the baseline in fresh.models"
+    for name in ("fresh", "variance", "other_data"):
         for model in getattr(params, name).models if getattr(params, name) else ():
             yield from _in_grid(params, f"{name}.models: {model}", model)
     if params.spikes:

@@ -39,10 +39,11 @@ LARGER_CELL = "results/more_data/{model}/n_train~{n_train}/rounds.csv"
 # Pairs of a seed that are neither kept nor versioned: they take 0.5 MB, and a second to make again.
 NEW_PAIRS = "data/new_pairs/seed~{seed}.npz"
 OTHER_PAIRS = "data/other_pairs/set~{set}/seed~{seed}.npz"
-FRESH = "results/fresh/{model}/rounds~{first}-{last}/rounds.csv"
+FRESH = "results/fresh/{arm}/{model}/rounds~{first}-{last}/rounds.csv"
 LEAST_ERROR = "results/least_error/left_out~{left_out}/rounds.csv"
 CROSSED = "results/variance/{model}/dataset~{dataset}/rounds.csv"
-SPIKE = "results/spikes/{parameter}~{value}/{model}/rounds.csv"
+SPIKE = "results/spikes/{parameter}~{value}/{model}/"
+SPIKE_FILES = ("rounds.csv", "curves.csv")
 OTHER = "results/other_data/{model}/set~{set}/rounds.csv"
 
 TABLES = {  # the options of the scripts that read them
@@ -52,7 +53,7 @@ TABLES = {  # the options of the scripts that read them
     "selection": "results/selection.json",
     "statistics": "results/statistics.json",
 }
-BEYOND = {  # the tables of the optional parts that nothing else reads yet
+FURTHER = {  # the tables of the further parts
     "fresh": "results/fresh.csv",
     "least_error": "results/least_error.csv",
     "variance": "results/variance.csv",
@@ -106,15 +107,24 @@ class Figure:
 class Plan:
     """The plan for the params `study`, trained on `device`.
 
-    The parts `more_data` and `other_data` are computed where `has_mnist`, else their tables are kept.
+    The parts `more_data` and `other_data` are computed where `has_mnist`, else their tables are kept where they are.
     """
 
-    def __init__(self, study: "Params", *, device: str = "cpu", has_mnist: bool = False, has_more_data: bool = False):
+    def __init__(
+        self,
+        study: "Params",
+        *,
+        device: str = "cpu",
+        has_mnist: bool = False,
+        has_more_data: bool = False,
+        has_other_data: bool = False,
+    ):
         self.study, self.device = study, device
         of_mnist = study.data.source in paper.SOURCES
         self.trains_more_data = bool(study.more_data) and of_mnist and has_mnist
         self.shows_more_data = bool(study.more_data) and of_mnist and (has_mnist or has_more_data)
         self.trains_other_data = bool(study.other_data) and of_mnist and has_mnist
+        self.shows_other_data = bool(study.other_data) and of_mnist and (has_mnist or has_other_data)
 
     @cached_property
     def grid(self) -> dict[str, dict[str, Any]]:
@@ -203,16 +213,20 @@ class Plan:
 
     @cached_property
     def fresh(self) -> list[Table]:
-        """The tables of the fresh rounds: those after the final rounds, in blocks."""
-        section, before = self.study.fresh, self.study.final.rounds
+        """The tables of the fresh rounds, in blocks: those after the rounds that the other parts train."""
+        section, final, grid = self.study.fresh, self.study.final.rounds, self.study.grid.rounds
         if not section:
             return []
-        last = before + section.rounds
-        blocks = [(n, min(n + section.block - 1, last)) for n in range(before + 1, last + 1, section.block)]
+        arms = [
+            *(("resampled", model, final, section.resampled) for model in section.models),
+            *(("fixed", model, final, section.fixed) for model in section.models),
+            *(("grid", model, grid, section.fixed) for model in section.models),
+            ("batch_norm", "baseline", final, section.batch_norm),
+        ]
         return [
-            (FRESH.format(model=model, first=start, last=end), {"protocol": "resampled", "model": model})
-            for model in self.models
-            for start, end in blocks
+            (FRESH.format(arm=arm, model=model, first=first, last=last), {"arm": arm, "model": model})
+            for arm, model, before, rounds in arms
+            for first, last in _blocks(before, rounds, section.block)
         ]
 
     @cached_property
@@ -247,7 +261,7 @@ class Plan:
         return [(CROSSED.format_map(key), key) for key in keys]
 
     def spikes(self, learning_rate: float) -> list[Table]:
-        """Return the tables of loss spikes, one value changed at a time; `learning_rate` is the chosen one.
+        """Return the folders of loss spikes, one value changed at a time; `learning_rate` is the chosen one.
 
         The chosen configuration as it is stands in each parameter's rows, and is trained once.
         """
@@ -258,9 +272,11 @@ class Plan:
         tables: list[Table] = []
         for parameter, chosen in own.items():
             for value in sorted({chosen, *getattr(section, parameter)}):
-                key = {"parameter": parameter, "value": value}
-                changed = key if value != chosen else {"parameter": "learning_rate", "value": learning_rate}
-                tables.append((SPIKE.format(**changed, model=section.model), key | {"model": section.model}))
+                changed = {"parameter": parameter, "value": value}
+                if value == chosen:
+                    changed = {"parameter": "learning_rate", "value": learning_rate}
+                key = {"parameter": parameter, "value": value, "model": section.model, "chosen": value == chosen}
+                tables.append((SPIKE.format(**changed, model=section.model), key))
         return tables
 
     @cached_property
@@ -274,17 +290,22 @@ class Plan:
         return [(OTHER.format_map(key), key) for key in keys]
 
     @property
-    def beyond(self) -> list[str]:
-        """The tables of the optional parts that nothing else reads yet, and the rounds in them."""
-        rounds = [*self.fresh, *self.least_error, *self.variance, *(self.other_data if self.trains_other_data else ())]
-        made = {name: getattr(self.study, name) for name in BEYOND} | {"other_data": self.trains_other_data}
-        return [*files(rounds), *(path for name, path in BEYOND.items() if made[name])]
+    def further(self) -> dict[str, str]:
+        """The tables of the further parts that the study has, by part."""
+        shown = {name: getattr(self.study, name) for name in FURTHER} | {"other_data": self.shows_other_data}
+        return {name: path for name, path in FURTHER.items() if shown[name]}
+
+    @property
+    def further_rounds(self) -> list[str]:
+        """The tables of single training runs of the further parts, but for those that wait for the selection."""
+        others = self.other_data if self.trains_other_data else ()
+        return files([*self.fresh, *self.least_error, *self.variance, *others])
 
     def leftovers(self, root: Path) -> list[str]:
         """Return folders and figures below `root` that belong to models which the study no longer has."""
         patterns = (
             *("results/grid/*", "results/final/*/*", "results/ablations/*/*", "results/more_data/*"),
-            *("results/fresh/*", "results/variance/*", "results/spikes/*/*", "results/other_data/*"),
+            *("results/fresh/*/*", "results/variance/*", "results/spikes/*/*", "results/other_data/*"),
         )
         folders = [path for pattern in patterns for path in root.glob(pattern) if path.name not in self.trained]
         figures = [path for path in root.glob("reports/figures/grid_*.*") if path.stem not in self.figures]
@@ -297,6 +318,7 @@ class Plan:
             "two_factors": set(FACTORS) <= set(self.models),
             "ablations": self.ablations,
             "more_data": self.shows_more_data,
+            **{name: name in self.further for name in FURTHER},
         }
         modules = (path.stem for path in FIGURE_MODULES.glob("[!_]*.py"))
         single = {name: self._figure(name) for name in modules if name not in OF_A_MODEL and beyond.get(name, True)}
@@ -361,6 +383,12 @@ class Plan:
         """Return the epochs, batch size and pairs with which a model's grid trains longest: a bound for any choice."""
         values = self.study.grid.models[model]
         return {"epochs": max(values.epochs), "batch_size": min(values.batch_size), "n_train": self.study.data.n_train}
+
+
+def _blocks(before: int, rounds: int, size: int) -> list[tuple[int, int]]:
+    """Return the first and last round of each block; the last block may be smaller."""
+    last = before + rounds
+    return [(first, min(first + size - 1, last)) for first in range(before + 1, last + 1, size)]
 
 
 def _description(module: Path) -> str:

@@ -16,14 +16,14 @@ Tables = Mapping[str, Mapping[str, pd.DataFrame]]  # {protocol: {model: rows}}
 PROTOCOLS = ("fixed", "resampled")  # of the final rounds at the study's own choice
 
 
-def by_protocol(table: pd.DataFrame) -> dict[str, dict[str, pd.DataFrame]]:
-    """Split final.csv or curves.csv into {protocol: {model: rows}}, in the order of the rows."""
+def by_protocol(table: pd.DataFrame, column: str = "protocol") -> dict[str, dict[str, pd.DataFrame]]:
+    """Split final.csv or curves.csv into {protocol: {model: rows}}, in the order of the rows; fresh.csv by its arms."""
     return {
         str(protocol): {
-            str(model): rows.drop(columns=["protocol", "model"]).reset_index(drop=True)
+            str(model): rows.drop(columns=[column, "model"]).reset_index(drop=True)
             for model, rows in of_protocol.groupby("model", sort=False)
         }
-        for protocol, of_protocol in table.groupby("protocol", sort=False)
+        for protocol, of_protocol in table.groupby(column, sort=False)
     }
 
 

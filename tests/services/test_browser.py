@@ -3,6 +3,7 @@
 So does Snakemake's own, `snakemake --report`, as far as that is ours.
 """
 
+import io
 import json
 import os
 import re
@@ -17,6 +18,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
+from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Dialog, Locator, Page, Route, sync_playwright
 from studies import Study
 
@@ -31,6 +33,9 @@ MODELS = list(MEANS)
 TRAIN = {"batch_norm": "before", "weight_decay": 0.0, "auxiliary_weight": 1.0}
 CHARTS = {
     "effects",
+    "forest_error",
+    "forest_noise",
+    "forest_ratio",
     "means",
     "rounds",
     "factors",
@@ -211,7 +216,7 @@ def test_every_chart_is_drawn_and_nothing_is_loaded(opened: Opened) -> None:
 
 
 def test_the_file_is_small_and_the_first_chart_is_drawn_first(opened: Opened, report: Path) -> None:
-    assert report.stat().st_size < 5e6
+    assert report.stat().st_size < 2e6
     drawn = opened.page.locator("figure[data-chart]").evaluate_all("all => all.map(each => Number(each.dataset.drawn))")
     assert 0 < drawn[0] == min(drawn)
 
@@ -248,6 +253,7 @@ def test_the_keyboard_changes_the_heat_map(opened: Opened) -> None:
     ("chart", "label"),
     [
         ("means", "Whiskers"),
+        ("train_loss", "Model"),
         ("rounds", "Protocol"),
         ("factors", "Protocol"),
         ("confusions", "Model"),
@@ -273,8 +279,8 @@ def test_tooltips_name_rounds_and_n(opened: Opened) -> None:
     assert len(re.findall(r"\b0\.\d+", cell.partition("Rounds")[2])) >= 3
     point = tooltip(opened, opened.page.locator("#chart-rounds g.mark-symbol path").first)
     assert "Test error" in point
-    bar = opened.page.locator("#chart-means g.mark-rect path").last  # of the model whose name is a program
-    assert EVIL in tooltip(opened, bar)
+    dot = opened.page.locator("#chart-means g.mark-symbol.role-mark path").last  # of the model whose name is a program
+    assert EVIL in tooltip(opened, dot)
     assert opened.said == []
     assert opened.requests == [opened.url]
 
@@ -293,6 +299,11 @@ def test_dark_mode_reaches_page_and_charts(opened: Opened) -> None:
     opened.page.emulate_media(color_scheme="dark")
     page, label = opened.page.evaluate(looks)
     assert brightness(page) < 60 < 180 < brightness(label)
+    picture = opened.page.locator("figure .wide img").first  # black on white in its file
+    picture.scroll_into_view_if_needed()
+    with Image.open(io.BytesIO(picture.screenshot())) as shot:
+        corner = shot.convert("RGB").getpixel((shot.width - 2, shot.height - 2))
+    assert f"rgb{corner}" == page
 
 
 def test_a_phone_shows_it_without_scrolling_sideways(browser: Browser, report: Path) -> None:
@@ -307,7 +318,42 @@ def test_a_phone_shows_it_without_scrolling_sideways(browser: Browser, report: P
         PHONE["width"],
     )
     assert [text for text in beyond if "onerror" not in text] == []
+    cut = "all => all.filter(each => each.scrollWidth > each.clientWidth + 1).map(each => each.innerText)"
+    assert [text for text in page.locator(".wide").evaluate_all(cut) if "onerror" not in text] == []
     context.close()
+
+
+@pytest.mark.parametrize("width", [1100, PHONE["width"]])
+def test_the_contents_stay_and_show_the_place(browser: Browser, report: Path, width: int) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 844})
+    page = Opened(context, report).page
+    page.get_by_role("navigation").get_by_role("link", name="Method").click()
+    page.wait_for_function("document.querySelector('nav [aria-current]')?.textContent === 'Method'")
+    assert page.evaluate("scrollY") > 1000
+    current = page.locator("nav [aria-current]").bounding_box()
+    heading = page.locator("#method").bounding_box()
+    assert current and heading
+    assert 0 <= current["y"] < 844 and 0 <= current["x"] < width
+    beside = width >= 1100
+    assert heading["x"] > current["x"] + current["width"] if beside else heading["y"] > current["y"] + current["height"]
+    context.close()
+
+
+def test_numbers_have_true_minus_signs(opened: Opened) -> None:
+    """In text and drawings, names and commands left out."""
+    opened.page.evaluate("document.querySelectorAll('details').forEach(fold => { fold.open = true; })")
+    text = opened.page.evaluate(
+        """() => {
+            const copy = document.body.cloneNode(true);
+            copy.querySelectorAll("code, script, pre").forEach(each => each.remove());
+            return copy.textContent + [...copy.querySelectorAll("[aria-label]")].map(each => each.ariaLabel).join(" ");
+        }"""
+    )
+    assert re.findall(r"(?<![\w-])-\.?\d.{9}", text) == []
+    assert text.count("\N{MINUS SIGN}") > 50
+    assert "\N{MINUS SIGN}" in tooltip(
+        opened, opened.page.locator("#chart-forest_error g.mark-symbol.role-mark path").first
+    )
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

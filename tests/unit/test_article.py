@@ -21,6 +21,7 @@ from digitpairs.analysis import claims, findings, measures, selection, statistic
 from digitpairs.errors import StudyError
 from digitpairs.params import Params, load_params
 from digitpairs.reporting import article
+from digitpairs.reproduction.comparison import without_provenance
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 MEANS = {"baseline": 0.18, "siamese": 0.11, "siamese_aux": 0.036, "twobranch": 0.15, "twobranch_aux": 0.06}
@@ -227,7 +228,7 @@ def test_additions_are_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     study.texts["captions"]["share"] = "What ``share`` shows."
     text = study.text(tmp_path)
     assert "rule was added to the study: A network that was added." in text
-    found = re.search(r"Further figures (Figure \d) was added to the study\.", text)
+    found = re.search(r"Further figures (Figure \d+) was added to the study\.", text)
     assert found and f"{found[1]}. What share shows." in text
 
 
@@ -264,4 +265,17 @@ def test_the_script_writes_what_the_library_sets(tmp_path: Path, monkeypatch: py
     script = SCRIPTS / "typeset_article.py"
     monkeypatch.setattr(sys, "argv", [str(script), *inputs, *pictures, "--output", str(tmp_path / "report.pdf")])
     runpy.run_path(str(script), run_name="__main__")
-    assert (tmp_path / "report.pdf").read_bytes() == study.pdf(tmp_path)
+    written, here = (tmp_path / "report.pdf").read_bytes(), study.pdf(tmp_path)
+    assert without_provenance("report.pdf", written) == without_provenance("report.pdf", here)
+
+
+def test_the_article_names_its_revision_and_is_compared_without(tmp_path: Path) -> None:
+    study = Study()
+    parts = study.results, study.grid, study.params(tmp_path), study.figures, study.texts
+    unknown, one, other = (article.typeset(*parts, made) for made in ("unknown", "1a2b3c of 2026-01-02", "4d5e"))
+    assert "Revision 1a2b3c of 2026-01-02" in read(one) and "Revision unknown" in read(unknown)
+    assert one != other
+    assert len({without_provenance("reports/report.pdf", pdf) for pdf in (unknown, one, other)}) == 1
+    study.results["statistics"]["errors"]["fixed"]["siamese"]["estimate"] = 0.123
+    changed = article.typeset(*parts, "4d5e")
+    assert without_provenance("report.pdf", changed) != without_provenance("report.pdf", other)

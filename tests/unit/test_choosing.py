@@ -24,7 +24,9 @@ def grid(
 def test_a_clear_choice_is_stable() -> None:
     noise = np.random.default_rng(0).normal(0, 0.002, (2, N))
     table = grid({(25, 50, 0.1): 0.1 + noise[0], (50, 50, 0.1): 0.2 + noise[1]})
-    assert choosing.stability(table, "siamese", "validation") == {"frequency": 1, "cells": 1, "tied": 1}
+    found = choosing.stability(table, "siamese", "validation")
+    cell = {"epochs": 25, "batch_size": 50, "learning_rate": 0.1, "frequency": 1}
+    assert found == {"frequency": 1, "cells": 1, "tied": 1, "often": [cell | {"error": pytest.approx(0.1, abs=0.01)}]}
 
 
 def test_a_choice_among_equals_is_not() -> None:
@@ -34,6 +36,10 @@ def test_a_choice_among_equals_is_not() -> None:
     found = [choosing.stability(table, "siamese", "validation") for table in tables]
     assert 0.5 < np.mean([entry["frequency"] for entry in found]) < 0.7
     assert np.mean([entry["tied"] for entry in found]) > 3
+    often = found[0]["often"]
+    assert len(often) == found[0]["cells"]
+    assert sum(cell["frequency"] for cell in often) == pytest.approx(1)
+    assert [cell["frequency"] for cell in often] == sorted((cell["frequency"] for cell in often), reverse=True)
     assert choosing.stability(tables[0], "siamese", "validation") == found[0]
 
 
@@ -41,7 +47,8 @@ def test_ties_go_to_the_cheapest_and_diverged_cells_are_left_out() -> None:
     gone = np.full(N, 0.1)
     gone[3] = np.nan
     table = grid({(25, 50, 0.1): gone, (50, 50, 0.1): np.full(N, 0.2), (50, 100, 0.1): np.full(N, 0.2)})
-    assert choosing.stability(table, "siamese", "validation") == {"frequency": 1, "cells": 1, "tied": 2}
+    found = choosing.stability(table, "siamese", "validation")
+    assert (found["frequency"], found["cells"], found["tied"], len(found["often"])) == (1, 1, 2, 1)
     assert np.isnan(choosing.stability(grid({(25, 50, 0.1): gone}), "siamese", "validation")["frequency"])
     assert np.isnan(choosing.flattery(grid({(25, 50, 0.1): gone}), "siamese", {}).low)
 

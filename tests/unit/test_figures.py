@@ -28,19 +28,25 @@ from digitpairs.reporting import charts, palette
 from digitpairs.reporting.figures import (
     ablations,
     architecture,
+    choosing,
     figure_3,
     figure_4,
     learning_curves,
+    least_error,
     more_data,
+    other_data,
+    spikes,
     task,
     two_factors,
+    variance,
 )
 from digitpairs.reporting.figures import grid as heat_maps
 from digitpairs.reporting.style import render
 
 ROOT = Path(__file__).parents[2]
 FIGURES: list[ModuleType] = [
-    *(ablations, architecture, figure_3, figure_4, heat_maps, learning_curves, more_data, task, two_factors)
+    *(ablations, architecture, choosing, figure_3, figure_4, heat_maps, learning_curves, least_error, more_data),
+    *(other_data, spikes, task, two_factors, variance),
 ]
 OPTIONS = {"batch_norm": "before", "auxiliary_weight": 1.0}
 TRAIN = OPTIONS | {"weight_decay": 0.0}
@@ -122,7 +128,7 @@ def test_rounds_and_means_tell_n_and_divergence() -> None:
     assert text[3:] == ["the paper's mean (n = 15)", "diverged round"]
     by_test = tidy({"resampled_by_test": {"siamese": rounds(0.2)}})  # rounds of another choice are not shown
     text = labels(figure_4.draw(final=pd.concat([final, by_test]), source="bundled"))
-    assert text == ["fixed, n = 13 or 15", "resampled, n = 15", "paper, n = 15"]
+    assert text == ["fixed, n = 13 or 15", "resampled, n = 15", "paper, n = 15", "95% interval", "standard deviation"]
 
 
 def test_other_data_have_none_of_the_papers_numbers() -> None:
@@ -130,17 +136,29 @@ def test_other_data_have_none_of_the_papers_numbers() -> None:
     final = tidy({"fixed": by_model, "resampled": by_model})
     by_round, means = figure_3.draw(final=final, source="idx"), figure_4.draw(final=final, source="idx")
     assert labels(by_round)[-1].startswith("siamese_aux: ")
-    assert labels(means) == ["fixed, n = 15", "resampled, n = 15"]
+    assert labels(means)[:3] == ["fixed, n = 15", "resampled, n = 15", "95% interval"]
     assert "--" not in {line.get_linestyle() for line in by_round.axes[0].lines}
 
 
 def test_means_are_drawn_as_high_as_they_are() -> None:
     by_model = {model: rounds(0.1) for model in paper.RESULTS}
     (axes,) = figure_4.draw(final=tidy({"fixed": by_model}), source="bundled").axes
-    heights = [bar.get_height() for bar in axes.patches]  # type: ignore[attr-defined]
+    heights = [float(np.asarray(dot.get_ydata())[0]) for dot in axes.lines]
     assert heights[:3] == [pytest.approx(table["test_error"].mean()) for table in by_model.values()]
     assert heights[3:] == [result.test_error for result in paper.RESULTS.values()]
     assert axes.get_ylim()[0] == 0
+
+
+def test_no_whisker_shows_an_error_below_zero() -> None:
+    final = tidy({"fixed": {"siamese": rounds(0.02).assign(test_error=[*[0.0] * 14, 0.3])}})
+    (axes,) = figure_4.draw(final=final, source="idx").axes
+    ends = [float(y) for lines in axes.collections for path in lines.get_paths() for _, y in np.asarray(path.vertices)]
+    assert min(ends) == 0 < max(ends)
+    chart = charts.mean_errors(
+        [{"model": "siamese", "source": "fixed", "mean": 0.02, "std": 0.08, "low": 0.001, "high": 0.06, "n": 15}],
+        ["siamese"],
+    )
+    assert "max(0, datum.mean - datum.std)" in json.dumps(chart)
 
 
 @pytest.mark.parametrize("n", [1, 2])
@@ -283,11 +301,17 @@ def test_a_model_has_one_look_in_all_figures_and_charts() -> None:
 
 
 def test_other_models_do_not_change_a_models_look() -> None:
-    alone = palette.assign(["siamese"])
     among = palette.assign(["a", "baseline", "b", "siamese", "c"])
-    assert alone["siamese"] == among["siamese"]
-    assert len(set(among.values())) == 5
-    assert palette.assign(map(str, range(20))).keys() == {str(i) for i in range(20)}
+    for model, colour in among.items():
+        assert palette.assign([model]) == {model: colour}
+    known = {palette.COLOURS[place] for place in range(len(palette.KNOWN))}
+    others = [str(i) for i in range(60)]
+    assert not known & {*palette.assign(others).values()}
+    looks = {
+        model: (colour, palette.assign([model], palette.MARKERS)[model])
+        for model, colour in palette.assign(others).items()
+    }
+    assert len({*looks.values()}) > 25  # of 35: colour and marker do not go together
     assert len(palette.MARKERS) > len(palette.KNOWN) < len(charts.SHAPES)
 
 

@@ -183,7 +183,21 @@ def test_accepted(tmp_path: Path, old: str, new: str) -> None:
             ["least_error.ablation_rounds = 3 should be at most least_error.rounds = 2"],
         ),
         ("least_error: null", "least_error: {}", ["least_error.rounds is missing"]),
-        ("fresh: null", "fresh: {rounds: 3, blocks: 3}", ["fresh.blocks is an unknown key", "rounds, block, pairings"]),
+        (
+            "fresh: null",
+            "fresh: {models: [siamese], resampled: 3, block: 3, blocks: 3}",
+            ["fresh.blocks is an unknown key", "models, resampled, fixed, batch_norm, block, pairings"],
+        ),
+        (
+            "fresh: null",
+            "fresh: {models: [baseline], resampled: 3, batch_norm: 4, block: 3}",
+            ["fresh.batch_norm = 4 should be at most fresh.resampled = 3"],
+        ),
+        (
+            "fresh: null",
+            "fresh: {models: [deeper], resampled: 3, batch_norm: 2, block: 3}",
+            ["fresh.batch_norm = 2 should be 0 without the baseline", "fresh.models: deeper should be a model of the"],
+        ),
         (
             "variance: null",
             "variance: {models: [deeper], datasets: 1, initialisations: 2, orders: 2}",

@@ -85,17 +85,24 @@ def test_more_data() -> None:
 
 
 def test_fresh_rounds_come_in_blocks() -> None:
-    asked = {"fresh": {"rounds": 45, "block": 15, "pairings": 5}, "final": {"rounds": 15}}
+    section = {"models": ["baseline"], "resampled": 45, "fixed": 20, "batch_norm": 15, "block": 15, "pairings": 5}
+    asked = {"fresh": section, "final": {"rounds": 15}}
     fresh = Plan(study(**asked))
+    blocks = {
+        "resampled": ("16-30", "31-45", "46-60"),
+        "fixed": ("16-30", "31-35"),
+        "grid": ("3-17", "18-22"),  # after those of the grid
+        "batch_norm": ("16-30",),
+    }
     assert fresh.fresh == [
-        (f"results/fresh/{model}/rounds~{block}/rounds.csv", {"protocol": "resampled", "model": model})
-        for model in ("baseline", "siamese_aux")
-        for block in ("16-30", "31-45", "46-60")
+        (f"results/fresh/{arm}/baseline/rounds~{block}/rounds.csv", {"arm": arm, "model": "baseline"})
+        for arm, of_arm in blocks.items()
+        for block in of_arm
     ]
     # More rounds keep all whole blocks; the last one may be smaller.
-    more = Plan(study(**asked | {"fresh": {"rounds": 50, "block": 15}}))
-    assert [path for path, _ in more.fresh if (path, _) not in fresh.fresh] == [
-        f"results/fresh/{model}/rounds~61-65/rounds.csv" for model in ("baseline", "siamese_aux")
+    more = Plan(study(**asked | {"fresh": section | {"resampled": 50}}))
+    assert [table for table in more.fresh if table not in fresh.fresh] == [
+        ("results/fresh/resampled/baseline/rounds~61-65/rounds.csv", {"arm": "resampled", "model": "baseline"})
     ]
     # The paper's rounds stay as they are, and no dataset is used twice.
     assert fresh.final("rounds.csv") == Plan(study()).final("rounds.csv")
@@ -145,7 +152,7 @@ def test_variance() -> None:
 def test_spikes_train_the_chosen_configuration_once() -> None:
     section = {"model": "siamese_aux", "rounds": 2, "learning_rate": [0.001, 0.01], "beta2": [0.99], "decay": [0, 2]}
     tables = Plan(study(spikes=section)).spikes(learning_rate=0.01)
-    path = "results/spikes/{}/siamese_aux/rounds.csv"
+    path = "results/spikes/{}/siamese_aux/"
     own = path.format("learning_rate~0.01")
     assert {(key["parameter"], key["value"]): made for made, key in tables} == {
         ("learning_rate", 0.001): path.format("learning_rate~0.001"),
@@ -157,20 +164,25 @@ def test_spikes_train_the_chosen_configuration_once() -> None:
         ("decay", 2): path.format("decay~2"),
     }
     assert {key["model"] for _, key in tables} == {"siamese_aux"}
+    chosen = {key["parameter"]: key["value"] for _, key in tables if key["chosen"]}
+    assert chosen == {"learning_rate": 0.01, "beta2": 0.999, "epsilon": 1e-8, "decay": 0}
 
 
 def test_other_data_needs_mnist() -> None:
     asked = study(other_data={"models": ["baseline"], "sets": 2, "rounds": 3})
     tables = [f"results/other_data/baseline/set~{number}/rounds.csv" for number in (1, 2)]
     assert [path for path, _ in Plan(asked).other_data] == tables
-    assert Plan(asked).beyond == []
-    assert Plan(asked, has_mnist=True).beyond == [*tables, "results/other_data.csv"]
+    made, kept, absent = Plan(asked, has_mnist=True), Plan(asked, has_other_data=True), Plan(asked)
+    table = {"other_data": "results/other_data.csv"}
+    assert (made.further_rounds, made.further, "other_data" in made.figures) == (tables, table, True)
+    assert (kept.further_rounds, kept.further, "other_data" in kept.figures) == ([], table, True)
+    assert (absent.further_rounds, absent.further, "other_data" in absent.figures) == ([], {}, False)
 
 
 def test_parts_that_are_left_out_make_nothing() -> None:
     small = Plan(study(), has_mnist=True)
     assert [*small.fresh, *small.least_error, *small.variance, *small.spikes(0.01), *small.other_data] == []
-    assert small.beyond == []
+    assert (small.further_rounds, small.further) == ([], {})
 
 
 def test_further_parts_change_no_other_training() -> None:
@@ -187,12 +199,12 @@ def test_further_parts_change_no_other_training() -> None:
     assert without.final_tables([]) == every.final_tables([])
     off = {key for key, value in PARAMS.items() if value is None}
     assert parts.keys() == off
-    assert {f"results/{part}.csv" for part in off} <= set(every.beyond)
+    assert every.further == {part: f"results/{part}.csv" for part in off}
 
 
 def test_figures() -> None:
     small = Plan(study())
-    single = ["figure_1", "figure_2", "figure_3", "figure_4", "learning_curves", "task"]
+    single = ["choosing", "figure_1", "figure_2", "figure_3", "figure_4", "learning_curves", "task"]
     assert list(small.figures) == [*single, "grid_baseline", "grid_siamese_aux"]
     assert small.captions["grid_baseline"].startswith("The grid of ``baseline``: ")
     four = {"rounds": 2} | dict.fromkeys(("siamese", "siamese_aux", "twobranch", "twobranch_aux"), GRID)
@@ -233,7 +245,7 @@ def test_files_of_removed_models_are_found(tmp_path: Path) -> None:
         "results/final/fixed/old",
         "results/ablations/batch_norm~after/old",
         "results/more_data/old",
-        "results/fresh/old",
+        "results/fresh/resampled/old",
         "results/spikes/beta2~0.99/old",
     )
     kept = "results/grid/baseline", "results/final/resampled_by_test/siamese_aux"

@@ -58,7 +58,7 @@ def test_the_script_writes_a_dated_plan(tmp_path: Path, monkeypatch: pytest.Monk
     arguments = [f"--{name}={name}.csv" for name in ("final", "curves", "grid")]
     arguments += [
         "--selection=selection.json",
-        "--train={}",
+        '--train={"batch_norm": "before"}',
         "--test-pairs=1000",
         "--date=2026-11-27",
         "--source=some rounds",

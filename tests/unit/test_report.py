@@ -14,9 +14,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from digitpairs import paper, tables
+from digitpairs import paper, revision, tables
 from digitpairs.analysis import claims, findings, measures, selection, statistics
 from digitpairs.reporting import page, report, table_page
+from digitpairs.reporting.study import Study
 from digitpairs.reporting.wording import wording
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -63,7 +64,7 @@ def study(
     ablations: pd.DataFrame | None = None,
     more_data: pd.DataFrame | None = None,
     data: Mapping[str, Any] = DATA,
-) -> report.Study:
+) -> Study:
     final = {
         protocol: {
             model: rounds(mean, n, diverged=diverged, seed=seed) for seed, (model, mean) in enumerate(means.items())
@@ -78,7 +79,7 @@ def study(
     judged: Any = json.loads(tables.to_json(claims.judge(of_study))) if published else []
     found = statistics.tabulate(final, table, chosen, TRAIN, ablations, more_data, published)
     numbers = json.loads(tables.to_json(found))
-    return report.Study(
+    return Study(
         final=final,
         curves=of_curves,
         grid=table,
@@ -99,7 +100,7 @@ def markdown(means: dict[str, float], **options: Any) -> str:
     return page.to_markdown(report.compose(study(means, **options), {}), "figures")
 
 
-def html(of: report.Study, figures: Sequence[str] = ()) -> str:
+def html(of: Study, figures: Sequence[str] = ()) -> str:
     return page.to_html(
         report.compose(of, dict.fromkeys(figures, "What it shows.")),
         dict.fromkeys(figures, b"<svg/>"),
@@ -120,7 +121,7 @@ def test_results_are_stated_as_they_are() -> None:
     text = markdown({"baseline": 0.11, "siamese": 0.18})
     assert "Sharing weights does harm (`baseline` to `siamese`)" in text
     assert "raises the test error by 0.0712 (0.0675 to 0.0749), n = 15 rounds" in text
-    assert "lowers the test error by" not in text.split("##")[1]
+    assert "lowers the test error by" not in text
     assert "Adding auxiliary losses cannot be judged: it takes rounds of `siamese` and `siamese_aux`" in text
 
 
@@ -136,17 +137,19 @@ def test_the_order_of_models_does_not_matter() -> None:
     """Differences are stored one way round."""
     text = markdown({"siamese": 0.11, "baseline": 0.18})
     assert "Sharing weights helps (`baseline` to `siamese`)" in text
-    assert "lowers the test error by 0.0" in text.split("##")[1] and "raises" not in text.split("##")[1]
+    assert "lowers the test error by 0.0" in text and "raises the test error" not in text
 
 
 def test_claims_read_as_they_turned_out() -> None:
     means = {"baseline": 0.11, "siamese": 0.18, "siamese_aux": 0.03}
     text = markdown(means)
-    assert re.search(
-        r"\| 1\. “We .* \| Sharing .* \| ✗ not reproduced \| Outside of the region below 0: `siamese` minus", text
-    )
-    assert re.search(r"\| 2\. “An .* \| Auxiliary .* \| ✓ reproduced \|", text)
-    assert re.search(r"\| 7\. “We .* \| \? cannot tell \| Not known: .* \(there are no such rounds\)", text)
+    assert re.search(r"\| 1\. Sharing \| `siamese` minus .* \| below 0 \| ✗ not reproduced \| 15 \|", text)
+    assert re.search(r"\| 2\. Auxiliary losses \| .* \| ✓ reproduced \| 15 \|", text)
+    assert "| 7. Batch norm | not known |  |  | ? cannot tell |  |" in text
+    (fold,) = re.findall(r"<summary>1\. Sharing: ✗ not reproduced</summary>(.*?)</details>", text, re.DOTALL)
+    for said in ("“We achieved", "Restated: Sharing", "Found: Outside of the region below 0: `siamese` minus"):
+        assert said in fold
+    assert re.search(r"What would change this: It would take \d intervals that reach .* beyond the bound 0\.", fold)
     assert re.search(r"below 0<[^✗]+✗ not reproduced<[^1]+15<", html(study(means)))
     verdicts = [claim["verdict"] for claim in study(means).claims]
     for verdict, words in {
@@ -158,11 +161,48 @@ def test_claims_read_as_they_turned_out() -> None:
         assert re.search(rf"{len(numbers)} [a-z ]*{words}[a-z ]*\({', '.join(numbers)}\)", text), verdict
 
 
+def test_the_first_screen_counts_wrong_answers_of_100() -> None:
+    of = study({"other": 0.3, "siamese_aux": 0.004, "siamese": 0.11, "baseline": 0.18})
+    (numbers,) = [block for block in report.compose(of, {}) if isinstance(block, page.Numbers)]
+    error = findings.select(of.findings, "error", model="siamese", protocol="resampled")[0]
+    interval = f"{100 * error['low']:.1f} to {100 * error['high']:.1f}"
+    assert [row[:2] for row in numbers.rows] == [["18", "`baseline`"], ["11", "`siamese`"], ["0.5", "`siamese_aux`"]]
+    assert list(numbers.rows[1][2:]) == [interval, "the paper: 11"]
+    alone = study({"a": 0.3}, data=DATA | {"source": "idx", "folder": "clothes"})
+    (numbers,) = [block for block in report.compose(alone, {}) if isinstance(block, page.Numbers)]
+    assert [row[:2] for row in numbers.rows] == [["30", "`a`"]]
+    assert len(numbers.header) == len(numbers.rows[0]) == 3
+    nothing = study({"a": 0.3}, diverged=15)
+    assert not [block for block in report.compose(nothing, {}) if isinstance(block, page.Numbers)]
+
+
+def test_the_task_is_shown_by_its_first_pairs() -> None:
+    of = study({"baseline": 0.18})
+    assert html(of).count("4 ≤ 9: yes") == 2  # at the top, and in the row
+    assert html(of).count("9 &gt; 4: no") == 1
+    text = page.to_markdown(report.compose(of, {"task": "The task."}), "figures")
+    assert text.count("![The task.](figures/task.svg)") == 1
+
+
+def test_every_finding_is_on_the_page() -> None:
+    of = study({"baseline": 0.18, "siamese": 0.11, "siamese_aux": 0.03})
+    said = {
+        item
+        for block in page.flat(report.compose(of, {}))
+        for item in ([block.text] if isinstance(block, page.Paragraph) else getattr(block, "items", ()))
+    }
+    text = " ".join(item for item in said if isinstance(item, str))
+    assert [finding["sentence"] for finding in of.findings if finding["sentence"] not in text] == []
+
+
 def test_tables_stand_beside_the_paper() -> None:
     text = markdown({"baseline": 0.18, "other": 0.3})
-    assert "| `baseline` | `fixed` | 0.1800 ± 0.0060 | 0.1804 (0.1774 to 0.1833) | 15 | -0.0035 |" in text
-    assert "| `baseline` | paper | 0.1835 ± 0.0066 |  | 15 |  |" in text
-    assert "| `other` | `resampled` | 0.3000 ± 0.0060 | 0.3009 (0.2967 to 0.3051) | 15 |  |" in text
+    middle = "0.1804 (0.1774 to 0.1833)"
+    assert f"| `baseline` | {middle} | {middle} | 0.1835 ± 0.0066 |" in text
+    assert re.search(r"\| `other` \| 0\.3009 \(0\.2967 to 0\.3051\) \| [^|]+ \|  \|", text)
+    assert "| `baseline` | `fixed` | 0.1800 ± 0.0060 | 15 | -0.0035 |" in text
+    assert "| `baseline` | paper | 0.1835 ± 0.0066 | 15 |  |" in text
+    assert "| `other` | `resampled` | 0.3000 ± 0.0060 | 15 |  |" in text
     assert "| `baseline` | the paper | 50 | 50 | 0.1 | 0.1000" in text
 
 
@@ -171,7 +211,8 @@ def test_diverged_rounds_are_told() -> None:
     assert "13 (2 diverged)" in text
     assert "Rounds diverged in 1 of the 2 cells of `siamese`" in text
     nothing = markdown({"baseline": 0.2, "siamese": 0.11}, diverged=15)
-    assert "| `siamese` | `fixed` | diverged |  | 0 (15 diverged) |  |" in nothing
+    assert "| `siamese` | `fixed` | diverged | 0 (15 diverged) |  |" in nothing
+    assert "| `siamese` | diverged | diverged |" in nothing
     assert "`siamese` has no error to show: all 15 rounds diverged." in nothing
 
 
@@ -213,7 +254,7 @@ def test_other_data_have_none_of_the_paper() -> None:
     )
     assert "Not judged: they are not about `clothes`." in text
     assert "Data: the images of `clothes`, a folder of IDX files" in text
-    assert "| `baseline` | `fixed` | 0.1800 ± 0.0060 | 0.1804 (0.1774 to 0.1833) | 15 |\n" in text
+    assert "| `baseline` | `fixed` | 0.1800 ± 0.0060 | 15 |\n" in text
     assert "Label 4 beside label 9, test pair 0" in html(of)
 
 
@@ -263,6 +304,8 @@ def test_everything_is_escaped() -> None:
         page.Picture("f", evil, evil),
         page.Code(evil),
         page.Photos([(b"", evil, evil)]),
+        page.Numbers([evil, evil], [[evil, evil]]),
+        page.Links([(evil, EVIL)]),
         page.Fold(evil, [page.Paragraph(evil)]),
         page.Section("s", [page.Paragraph(evil)]),
         page.Chart(f'{EVIL}"', evil, evil, {"data": evil}),
@@ -272,9 +315,9 @@ def test_everything_is_escaped() -> None:
     assert parsed.count("script") == 3  # the specifications and the page's own two
     assert parsed.count("b") == 0
     assert parsed.count("img") == 2
-    text = page.to_markdown(blocks[:6], "figures")
+    text = page.to_markdown(blocks, "figures").replace(f"```\n{evil}\n```", "")
     assert "<script>" not in text.replace("\\<", "")
-    assert " | *a*" not in text
+    assert " | *a*" not in re.sub("<summary>.*?</summary>", "", text)  # which is HTML
 
 
 def test_a_models_name_is_text() -> None:
@@ -285,7 +328,8 @@ def test_a_models_name_is_text() -> None:
 
 def test_html_loads_nothing() -> None:
     names = ["figure_1", "figure_2", "figure_4", "grid_baseline"]
-    text = html(study({"baseline": 0.18}), names)
+    of = study({"baseline": 0.18})
+    text = html(of, names)
     parsed = Page(text)
     images = [attributes for tag, attributes in parsed.tags if tag == "img"]
     assert all(image["alt"] and str(image["src"]).startswith("data:image/") for image in images)
@@ -294,6 +338,8 @@ def test_html_loads_nothing() -> None:
     links = {str(attributes["href"]) for _, attributes in parsed.tags if "href" in attributes}
     targets = {f"#{attributes['id']}" for _, attributes in parsed.tags if "id" in attributes}
     assert links <= targets
+    linked = page.to_html(report.compose(of, {}), {}, "", [("Article", "report.pdf"), ("no address", "")])
+    assert '<li><a href="report.pdf">Article</a></li><li>no address</li>' in linked
     assert not [attributes for tag, attributes in parsed.tags if tag == "script" and "src" in attributes]
 
 
@@ -364,7 +410,6 @@ def test_the_steps_after_the_final_rounds(tmp_path: Path, monkeypatch: pytest.Mo
     run(monkeypatch, "select_configurations.py", "--grid", "grid.csv", "--by", "test", "--output", "selection.json")
     chosen = ["--selection", "selection.json"]
     of_mnist = ["--source", "bundled"]
-    run(monkeypatch, "collect_metrics.py", *final, "--output", "metrics.json")
     plot("figure_3", "figure_3", *final, *of_mnist)
     plot("figure_4", "figure_4", *final, *of_mnist)
     plot("learning_curves", "learning_curves", *of_curves)
@@ -377,6 +422,7 @@ def test_the_steps_after_the_final_rounds(tmp_path: Path, monkeypatch: pytest.Mo
     judged = ["--statistics", "statistics.json", "--claims", "claims.json", "--findings", "findings.json"]
     test_pairs = ["--test-pairs", "1000"]
     run(monkeypatch, "judge_claims.py", *final, *of_curves, *of_grid, *chosen, *train, *test_pairs, *judged)
+    run(monkeypatch, "collect_metrics.py", "--findings", "findings.json", "--output", "metrics.json")
     arguments = [*final, *of_curves, *of_grid, *chosen, *judged]
     arguments += ["--mistakes", "mistakes.csv", "--pairs", "pairs.npz", "--ablations", "--more-data"]
     arguments += ["--figures", *map(str, sorted(figures.glob("*.svg"))), "--data", json.dumps(DATA)]
@@ -393,7 +439,7 @@ def test_the_steps_after_the_final_rounds(tmp_path: Path, monkeypatch: pytest.Mo
         run(monkeypatch, "write_report.py", *arguments, "--device", "cpu", "--records", folder, *files)
 
     assert Path("reports/a.md").read_bytes() == Path("reports/b.md").read_bytes()
-    a, b = (Path(f"reports/{copy}.html").read_text() for copy in ("a", "b"))
+    a, b = (Path(f"reports/{copy}.html").read_text().replace(f"tables-{copy}", "tables") for copy in ("a", "b"))
     assert "1 min 5 s of steps" in a and "no records in nowhere" in b
     provenance = re.compile(r'<section id="provenance">.*?</section>', re.DOTALL)
     assert provenance.sub("", a) == provenance.sub("", b) != b
@@ -416,6 +462,23 @@ def test_the_steps_after_the_final_rounds(tmp_path: Path, monkeypatch: pytest.Mo
     assert metrics["siamese"] == metrics["mean-resampled"]["siamese"] == pytest.approx(0.11)
     assert metrics["deviation-fixed"]["siamese"] == pytest.approx(rounds(0.11, 5)["test_error"].std())
     assert metrics["rounds-resampled"] == dict.fromkeys(models, 5)
+
+
+@pytest.mark.parametrize(
+    ("remote", "address"),
+    [
+        ("https://token@git.example/a/study.git", "https://git.example/a/study/commit/abc"),
+        ("git@git.example:a/study.git", "https://git.example/a/study/commit/abc"),
+        ("ssh://git@git.example/a/study", "https://git.example/a/study/commit/abc"),
+        ("../study", ""),
+        ("file:///srv/study.git", ""),
+    ],
+)
+def test_the_commit_is_linked_where_the_remote_is_on_the_web(
+    monkeypatch: pytest.MonkeyPatch, remote: str, address: str
+) -> None:
+    monkeypatch.setattr(revision, "git", lambda _, command, *__: {"remote": remote, "rev-parse": "abc"}[command])
+    assert runpy.run_path(str(SCRIPTS / "write_report.py"))["commit_address"]() == address
 
 
 def test_the_page_of_tables_shows_the_beginning_of_long_ones() -> None:

@@ -26,7 +26,6 @@ MODELS = ("baseline", "siamese", "siamese_aux")
 TABLE = {"results/grid.csv", "results/selection.json"}
 METRICS = {"reports/metrics.json"}
 MISTAKES = {"results/mistakes.csv"}
-STATISTICS = {"results/statistics.json"}
 CLAIMS = {"results/claims.json"}
 ROUND_TABLES = {"results/final.csv", "results/curves.csv"}
 REPORT = {"reports/README.md", "reports/report.pdf"}
@@ -64,10 +63,11 @@ def pairs(*seeds: int) -> set[str]:
     return {f"data/pairs/seed~{seed}.npz" for seed in seeds}
 
 
+STATISTICS = {"results/statistics.json"} | figures("choosing")
 ARCHITECTURES = figures("figure_1", "figure_2")
 ROUNDS = figures("figure_3", "figure_4", "learning_curves")
 TASK = figures("task")
-FIGURES = TASK | ARCHITECTURES | ROUNDS | heat_maps(*MODELS)
+FIGURES = TASK | ARCHITECTURES | ROUNDS | figures("choosing") | heat_maps(*MODELS)
 AFTER_FINAL = ROUND_TABLES | MISTAKES | STATISTICS | CLAIMS | METRICS | ROUNDS | REPORT
 
 
@@ -78,13 +78,13 @@ def after_cells(*models: str) -> set[str]:
 
 def after_selection(before: Any, after: Any) -> set[str]:
     """Name what follows a table of new content, by what was chosen."""
-    jobs = STATISTICS | CLAIMS | heat_maps(*after) | REPORT
+    jobs = STATISTICS | CLAIMS | METRICS | heat_maps(*after) | REPORT
     for model in after:
         old, new = (trained(choices[model]) if model in choices else ({}, {}) for choices in (before, after))
         if new[0] != old[0]:
-            jobs |= both_protocols(model) | ROUND_TABLES | MISTAKES | METRICS | ROUNDS
+            jobs |= both_protocols(model) | ROUND_TABLES | MISTAKES | ROUNDS
         if new[1] != old[1]:
-            jobs |= {"results/final.csv"} | METRICS | figures("figure_3", "figure_4")
+            jobs |= {"results/final.csv"} | figures("figure_3", "figure_4")
         if new[1] not in ({}, old[1]):
             jobs |= {by_test(model)}
     return jobs
@@ -429,11 +429,8 @@ def test_rows_08_12_22_auxiliary_weight_by_snakemake_and_a_final_round_more_by_d
     assert study.clone("elsewhere").snakemake().jobs == set()
 
 
-ARTICLE = {"reports/report.pdf"}  # it shows all params
-
-
-def fresh(*blocks: str) -> set[str]:
-    return {f"results/fresh/{model}/rounds~{block}/rounds.csv" for model in MODELS for block in blocks}
+def fresh(arm: str, *blocks: str) -> set[str]:
+    return {f"results/fresh/{arm}/baseline/rounds~{block}/rounds.csv" for block in blocks}
 
 
 def new_pairs(*seeds: int) -> set[str]:
@@ -441,25 +438,28 @@ def new_pairs(*seeds: int) -> set[str]:
 
 
 def test_row_25_fresh_rounds_train_the_new_blocks(study: Study) -> None:
-    table = {"results/fresh.csv"}
-    study.set("fresh", {"rounds": 3, "block": 2, "pairings": 2})
-    assert study.snakemake().jobs == new_pairs(5, 6, 7) | fresh("3-4", "5-5") | table | ARTICLE
-    study.set("fresh.rounds", 4)  # the smaller last block grows
-    assert study.snakemake().jobs == new_pairs(7, 8) | fresh("5-6") | table | ARTICLE
-    study.set("fresh.rounds", 6)
-    assert study.snakemake().jobs == new_pairs(9, 10) | fresh("7-8") | table | ARTICLE
+    after = {"results/fresh.csv"} | STATISTICS | CLAIMS | METRICS | REPORT
+    study.set("fresh", {"models": ["baseline"], "resampled": 3, "fixed": 1, "batch_norm": 2, "block": 2, "pairings": 2})
+    others = fresh("fixed", "3-3") | fresh("grid", "2-2") | fresh("batch_norm", "3-4")
+    assert study.snakemake().jobs == new_pairs(5, 6, 7) | fresh("resampled", "3-4", "5-5") | others | after
+    study.set("fresh.resampled", 4)  # the smaller last block grows
+    assert study.snakemake().jobs == new_pairs(7, 8) | fresh("resampled", "5-6") | after
+    study.set("fresh.resampled", 6)
+    assert study.snakemake().jobs == new_pairs(9, 10) | fresh("resampled", "7-8") | after
     assert study.snakemake().jobs == set()
 
     rows = list(csv.DictReader((study.path / "results/fresh.csv").open()))
-    assert [(row["model"], int(row["round"])) for row in rows] == [(m, n) for m in MODELS for n in range(3, 9)]
-    assert {row["protocol"] for row in rows} == {"resampled"}
+    numbers = {arm: [int(row["round"]) for row in rows if row["arm"] == arm] for arm in {row["arm"] for row in rows}}
+    assert numbers == {"resampled": [3, 4, 5, 6, 7, 8], "fixed": [3], "grid": [2], "batch_norm": [3, 4]}
     assert all(0 <= float(row["paired_anew_error"]) <= 1 for row in rows)
+    judged = json.loads((study.path / "results/claims.json").read_text())
+    assert {claim["id"] for claim in judged if claim["fresh"]} >= {"sharing", "batch-norm", "agreement"}
 
     # Other pairings of the test images take no training.
     study.set("fresh.pairings", 3)
-    assert study.snakemake().jobs >= fresh("3-4", "5-6", "7-8")
-    logs = [path.read_text() for path in study.path.glob("logs/fresh/*/rounds~[0-9]*.log")]
-    assert sum("continues after 2 epochs" in log for log in logs) == 9
+    assert study.snakemake().jobs >= fresh("resampled", "3-4", "5-6", "7-8") | others
+    logs = [path.read_text() for path in study.path.glob("logs/fresh/*/*/rounds~[0-9]*.log")]
+    assert sum("continues after 2 epochs" in log for log in logs) == 6
     assert [row["test_error"] for row in rows] == [
         row["test_error"] for row in csv.DictReader((study.path / "results/fresh.csv").open())
     ]
@@ -494,7 +494,7 @@ EXPECTED = {
 COLUMNS = {
     "least_error": ["left_out", "round"],
     "variance": ["model", "dataset", "initialisation", "order"],
-    "spikes": ["parameter", "value", "model", "round"],
+    "spikes": ["parameter", "value", "model", "chosen", "round"],
     "other_data": ["model", "set", "round"],
 }
 ROWS = {"least_error": 5, "variance": 12, "spikes": 18, "other_data": 4}
@@ -507,14 +507,15 @@ def test_row_26_a_further_part_runs_alone(study: Study, part: str) -> None:
     before = study.contents()
     table = f"results/{part}.csv"
     study.set(part, PARTS[part])
-    assert study.snakemake().jobs == EXPECTED[part] | {table} | ARTICLE
+    after = STATISTICS | CLAIMS | METRICS | REPORT
+    assert study.snakemake().jobs == EXPECTED[part] | {table} | after | figures(part)
     rows = list(csv.DictReader((study.path / table).open()))
     keys = [tuple(row[column] for column in COLUMNS[part]) for row in rows]
     assert len(keys) == len(set(keys)) == ROWS[part]
     assert list(rows[0])[: len(COLUMNS[part])] == COLUMNS[part]
     assert all(0 <= float(row["test_error"]) <= 1 for row in rows)
-    after = study.contents()
-    assert {path for path in before if before[path] != after[path]} <= ARTICLE
+    found, told = study.contents(), {"results/statistics.json", "results/findings.json", "reports/report.html"}
+    assert {path for path in before if before[path] != found[path]} <= told | REPORT | {"reports/tables.html"}
     # Data that is made when it is needed is not kept, and is not asked for again.
     assert study.snakemake().jobs == set()
     assert [path for path in study.path.glob("data/**/*.npz") if path.parent.name != "pairs"] == []

@@ -10,6 +10,7 @@ from digitpairs.analysis.inference import Estimate, interquartile_mean
 from digitpairs.analysis.selection import CONFIGURATION, cell
 
 DRAWS = 2000
+SHOWN = 5
 NEAR = 0.01  # of the least mean error: cells that no ten rounds tell apart
 
 
@@ -18,21 +19,29 @@ def stability(grid: pd.DataFrame, model: str, rule: str) -> dict[str, Any]:
 
     `frequency` is the share of `DRAWS` sets of rounds, drawn with replacement and the same for all cells, in which the
     same cell has the least mean error of `rule`, `cells` the number of cells that are ever chosen, `tied` that of cells
-    within `NEAR` of the best. Cells with a diverged round are left out, as `selection.select` does where it can.
+    within `NEAR` of the best, `often` the `SHOWN` cells that are chosen most often, with mean errors. Cells with a
+    diverged round are left out, as `selection.select` does where it can.
     """
     errors = _by_cell(grid, model, f"{rule}_error")
     if errors.empty:
-        return {"frequency": float("nan"), "cells": 0, "tied": 0}
+        return {"frequency": float("nan"), "cells": 0, "tied": 0, "often": []}
     values = errors.to_numpy()
     weights = np.random.default_rng(0).multinomial(
         values.shape[1], np.full(values.shape[1], 1 / values.shape[1]), DRAWS
     )
     chosen = (values @ weights.T / values.shape[1]).round(12).argmin(axis=0)  # of ties, the first: the cheapest
     means = values.mean(axis=1).round(12)
+    frequencies = np.bincount(chosen, minlength=len(values)) / DRAWS
+    most = [place for place in np.argsort(-frequencies, kind="stable")[:SHOWN] if frequencies[place]]
     return {
         "frequency": float((chosen == means.argmin()).mean()),
         "cells": len(np.unique(chosen)),
         "tied": int((means <= means.min() + NEAR).sum()),
+        "often": [
+            dict(zip(CONFIGURATION, map(float, errors.index[place]), strict=True))
+            | {"frequency": float(frequencies[place]), "error": float(means[place])}
+            for place in most
+        ],
     }
 
 

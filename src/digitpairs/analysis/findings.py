@@ -6,6 +6,7 @@ hundred on either side of zero, and cannot be told otherwise.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from math import ceil, inf
 from typing import Any
 
 from digitpairs import paper
@@ -25,6 +26,7 @@ EFFECTS = {
 }
 VALUES = {"epochs": "number of epochs", "batch_size": "batch size", "learning_rate": "learning rate"}
 SHOWN = 3  # comparisons named in one sentence
+MANY = 100  # times as many rounds: no answer to wait for
 
 Row = Mapping[str, Any]
 Finding = dict[str, Any]
@@ -35,7 +37,8 @@ def state(statistics: Row, claims: Sequence[Row]) -> list[Finding]:
 
     Each has `kind` and what tells it apart from others of its kind, `sentence`, `verdict`, and, of an effect,
     `direction`, `estimate`, `low`, `high`, `n`, `diverged` and `p_holm`. In a sentence, names of code stand between
-    backticks.
+    backticks. A claim has `change`, a sentence on what would change its verdict, and `effect`, the comparison that
+    this is about. Of the kind "advice" are sentences for practice.
     """
     differences = [_turned(row) for row in statistics["differences"] if row["protocol"] in WHERE]
     effects = {protocol: by for protocol, by in statistics["two_factors"].items() if protocol in WHERE}
@@ -62,6 +65,7 @@ def state(statistics: Row, claims: Sequence[Row]) -> list[Finding]:
             for name, row in by.items()
         ),
         *(_effect("ablation", _ablated(row), row) for row in statistics["ablations"]),
+        *_advice(statistics, claims, differences, effects),
     ]
 
 
@@ -87,7 +91,7 @@ def _effect(kind: str, subject: str, row: Row) -> Finding:
         "kind": kind,
         "direction": _direction(row["estimate"]),
         "verdict": told(row),
-        "sentence": f"{subject} {_says(row)}.",
+        "sentence": f"{subject} {says(row)}.",
     }
 
 
@@ -95,10 +99,11 @@ def _direction(estimate: float | None) -> str | None:
     return LOWER if estimate and estimate < 0 else HIGHER if estimate else None
 
 
-def _says(row: Row, what: str = "the test error") -> str:
+def says(row: Row, what: str = "the test error") -> str:
+    """Say what an effect does to the test error, or that nothing is told."""
     verdict, n = told(row), f"n = {row['n']} rounds"
     if row["low"] is None:
-        return f"cannot be judged: {_missing(row)}"
+        return f"cannot be judged: {missing(row)}"
     if verdict in (LOWER, HIGHER):
         verb = "lowers" if verdict == LOWER else "raises"
         return f"{verb} {what} by {size(row)}, {n}"
@@ -118,7 +123,7 @@ def _between(row: Row, form: str = ".4f") -> str:
     return f"{row['low']:{form}} to {row['high']:{form}}"
 
 
-def _missing(row: Row) -> str:
+def missing(row: Row) -> str:
     """Say why there is no interval."""
     if row["n"] == 0:
         return f"all {row['diverged']} rounds diverged" if row.get("diverged") else "there are no such rounds"
@@ -155,7 +160,7 @@ def _methods(differences: Iterable[Row], models: Sequence[str]) -> Iterable[Find
             verdict, words = CANNOT_TELL, f" is shown to {way} under one protocol alone"
         else:
             verdict, words = CANNOT_TELL, " is not shown to help or to do harm"
-        clauses = "; ".join(f"{WHERE[row['protocol']]} (`{row['protocol']}`) it {_says(row)}" for row in found)
+        clauses = "; ".join(f"{WHERE[row['protocol']]} (`{row['protocol']}`) it {says(row)}" for row in found)
         path = f" (`{first}` to `{second}`): {clauses}" if clauses else ""
         yield {"kind": "method", "method": method, "first": first, "second": second, "verdict": verdict} | {
             "sentence": f"{method}{words}{path}."
@@ -164,7 +169,7 @@ def _methods(differences: Iterable[Row], models: Sequence[str]) -> Iterable[Find
 
 def _factors(protocol: str, by: Row) -> Finding:
     """State main effects and interaction of the 2 x 2 design, and which main effect is the larger."""
-    said = [f"{EFFECTS[name]} {_says(by[name], 'the mean test error')}" for name in ("sharing", "auxiliary")]
+    said = [f"{EFFECTS[name]} {says(by[name], 'the mean test error')}" for name in ("sharing", "auxiliary")]
     row, way = by["interaction"], told(by["interaction"])
     if row["low"] is None:
         said.append("whether the two add up cannot be judged")
@@ -195,9 +200,9 @@ def _claim(number: int, claim: Row) -> Finding:
         if comparison["low"] is not None:
             by_region.setdefault(region(comparison["region"]), []).append(_compared(comparison, claim["unit"]))
     parts = [f"{lead} the region {bounds}: {_listed_some(which)}." for bounds, which in by_region.items()]
-    missing = [f"{c['effect']} ({_missing(c)})" for c in comparisons if c["low"] is None]
-    if missing:
-        parts.append(f"Not known: {_listed_some(missing)}.")
+    unknown = [f"{c['effect']} ({missing(c)})" for c in comparisons if c["low"] is None]
+    if unknown:
+        parts.append(f"Not known: {_listed_some(unknown)}.")
     if claim["undecidable"]:
         parts.append(f"No number of rounds decides {claim['undecidable'][0].lower()}{claim['undecidable'][1:]}")
     return {
@@ -205,7 +210,9 @@ def _claim(number: int, claim: Row) -> Finding:
         "id": claim["id"],
         "number": number,
         "verdict": verdict,
+        "fresh": claim["fresh"],
         "sentence": " ".join(parts),
+        **_change(claim),
     }
 
 
@@ -236,7 +243,7 @@ def _tally(claims: Sequence[Row]) -> Finding:
         if which:
             parts.append(f"{len(which)} {'is' if len(which) == 1 else 'are'} {said} ({', '.join(which)})")
     counts = {verdict: sum(claim["verdict"] == verdict for claim in claims) for verdict in words}
-    sentence = f"Of the paper's {len(claims)} claims, {_listed(parts)}."
+    sentence = f"Of the paper's {len(claims)} claims, {listed(parts)}."
     return {"kind": "tally", "verdict": None, "counts": counts, "sentence": sentence}
 
 
@@ -245,7 +252,7 @@ def _conclusion(claims: Sequence[Row]) -> Finding:
     by_id = {claim["id"]: claim["verdict"] for claim in claims}
     both = {by_id.get("sharing", CANNOT_TELL), by_id.get("auxiliary-losses", CANNOT_TELL)}
     if both == {REPRODUCED}:
-        verdict, said = REPRODUCED, "holds: both methods lower the error, on the dataset and on new pairs like it"
+        verdict, said = REPRODUCED, "holds: both methods lower the error, on pairs that no choice has seen"
     elif NOT_REPRODUCED in both:
         verdict, said = NOT_REPRODUCED, "does not hold here as it stands"
     else:
@@ -265,17 +272,18 @@ def _errors(errors: Mapping[str, Mapping[str, Row]]) -> Iterable[Finding]:
             middle, spike = row["interquartile_mean"], row["spike"]
             numbers = {name: middle[name] for name in ("estimate", "low", "high", "n", "diverged")}
             if middle["n"] == 0:
-                said = f"has no error to show: {_missing(middle)}"
+                said = f"has no error to show: {missing(middle)}"
             else:
                 interval = f" ({_between(middle)})" if middle["low"] is not None else ""
                 lost = f", {middle['diverged']} diverged" if middle["diverged"] else ""
                 said = f"misses {100 * middle['estimate']:.1f} of 100 pairs: {middle['estimate']:.4f}{interval}, the "
                 said += f"interquartile mean of {middle['n']} rounds{lost}, beside a mean of {row['estimate']:.4f}"
                 if not interval:
-                    said += f"; {_missing(middle)}"
+                    said += f"; {missing(middle)}"
                 if middle["estimate"] >= GUESSING:
                     said += "; that is hardly better than guessing"
             verdict = CANNOT_TELL if middle["low"] is None else None
+            numbers |= {"mean": row["estimate"], "std": row["std"]}
             yield {"kind": "error", "verdict": verdict, **key, **numbers, "sentence": f"{where}, `{model}` {said}."}
             numbers = {name: spike[name] for name in ("estimate", "low", "high", "n")}
             if spike["n"] == 0:
@@ -299,18 +307,18 @@ def _prediction(by_model: Mapping[str, Row]) -> Iterable[Finding]:
             if row["paper_in_prediction"] is inside
         ]
         if which:
-            parts.append(f"{word} it for {_listed(which)}")
+            parts.append(f"{word} it for {listed(which)}")
     if parts:
         yield {"kind": "prediction", "verdict": None} | {
             "sentence": f"The {100 * LEVEL:g}% range in which one more round on new pairs is expected has the paper's "
-            f"mean {_listed(parts)}."
+            f"mean {listed(parts)}."
         }
 
 
 def _at_the_papers(model: str, row: Row) -> Finding:
     """State our error at the paper's own configuration beside the paper's."""
     theirs = paper.RESULTS[model]
-    ours = f"{row['estimate']:.4f}" if row["n"] else f"unknown ({_missing(row)})"
+    ours = f"{row['estimate']:.4f}" if row["n"] else f"unknown ({missing(row)})"
     interval = f" ({_between(row)}, n = {row['n']} rounds)" if row["low"] is not None else ""
     return {"kind": "paper", "model": model, "verdict": None, **row} | {
         "sentence": f"At the paper's own configuration, the error of `{model}` is {ours}{interval} on our pairs, and "
@@ -327,7 +335,7 @@ def _pairs(differences: Iterable[Row]) -> Iterable[Finding]:
             apart = [row for row in of_protocol if told(row) in (LOWER, HIGHER)]
             close = [f"`{row['first']}` and `{row['second']}`" for row in of_protocol if row not in apart]
             said = f"{len(apart)} of {len(of_protocol)} pairs of networks differ"
-            rest = f"; not told apart are {_listed(close)}" if close else ""
+            rest = f"; not told apart are {listed(close)}" if close else ""
             yield {"kind": "pairs", "protocol": protocol, "verdict": None} | {
                 "sentence": f"{where.capitalize()}, {said}, corrected for their number{rest}."
             }
@@ -336,7 +344,7 @@ def _pairs(differences: Iterable[Row]) -> Iterable[Finding]:
 def _choices(optimism: Mapping[str, Row]) -> Iterable[Finding]:
     """Compare the test rule's choice with the validation rule's, in the grid and on new pairs."""
     if same := [f"`{model}`" for model, entry in optimism.items() if entry["same_configuration"]]:
-        yield {"kind": "choice", "verdict": None, "sentence": f"Both rules choose the same cell for {_listed(same)}."}
+        yield {"kind": "choice", "verdict": None, "sentence": f"Both rules choose the same cell for {listed(same)}."}
     for model, entry in optimism.items():
         if entry["same_configuration"]:
             continue
@@ -347,7 +355,7 @@ def _choices(optimism: Mapping[str, Row]) -> Iterable[Finding]:
         if fresh is None:
             row, said = {}, "on new pairs it was not measured"
         else:
-            row, said = fresh, f"on new pairs it {_says(fresh)}"
+            row, said = fresh, f"on new pairs it {says(fresh)}"
         yield {
             **row,
             "kind": "choice",
@@ -371,11 +379,11 @@ def _selection(model: str, entry: Row) -> Finding:
         )
     edges = [f"the {end} {VALUES[key]}" for key, end in entry["edges"].items()]
     bracket = (
-        f"it has {_listed(edges)} of those tried, which nothing brackets" if edges else "smaller and larger values "
+        f"it has {listed(edges)} of those tried, which nothing brackets" if edges else "smaller and larger values "
     )
     bracket += "" if edges else "were tried on every side"
     if flattery["low"] is None:
-        luck = f"how much the test error flatters its own choice cannot be judged: {_missing(flattery)}"
+        luck = f"how much the test error flatters its own choice cannot be judged: {missing(flattery)}"
     else:
         luck = f"the test error flatters its own choice by {flattery['estimate']:+.4f} ({_between(flattery, '+.4f')})"
     numbers = {name: flattery[name] for name in ("estimate", "low", "high", "n", "diverged")}
@@ -430,10 +438,160 @@ def _value(value: Any) -> str:
     return f"{value:g}" if isinstance(value, int | float) else f"{value}"
 
 
-def _listed(items: Sequence[str]) -> str:
+def listed(items: Sequence[str]) -> str:
+    """Join items as a sentence does."""
     return " and ".join(filter(None, [", ".join(items[:-1]), items[-1]]))
 
 
 def _listed_some(items: Sequence[str]) -> str:
     more = len(items) - SHOWN
     return "; ".join([*items[:SHOWN], f"and {more} more"] if more > 0 else items)
+
+
+def _change(claim: Row) -> Finding:
+    """State what would change a claim's verdict, and the comparison that is the first, or the last, to change.
+
+    One interval outside of its region is enough, so of those inside the nearest to a bound decides, and of those
+    outside the farthest.
+    """
+    known = [c for c in claim["comparisons"] if c["verdict"] == claim["verdict"] and c["low"] is not None]
+    if not known:
+        return {"effect": None, "change": f"Rounds that are not there decide it: {_absent(claim['comparisons'])}."}
+    if claim["verdict"] == REPRODUCED:
+        row = min(known, key=lambda c: min(_inside(c)))
+        distance, bound = min(zip(_inside(row), row["region"], strict=True))
+        if all(c["low"] == c["high"] for c in known):
+            said = "Other networks alone would change it: what is counted is not estimated"
+        else:
+            said = f"An interval that leaves its region would change it; the nearest, of “{row['effect']}”, ends "
+            said += f"{_length(distance, claim)} inside the bound {bound:g}"
+    elif claim["verdict"] == NOT_REPRODUCED:
+        row = max(known, key=lambda c: max(_outside(c)))
+        distance, bound = max(zip(_outside(row), row["region"], strict=True))
+        lead = "It would take an interval that reaches its region: that"
+        if len(known) > 1:
+            lead = f"It would take {len(known)} intervals that reach their regions; the farthest,"
+        said = f"{lead} of “{row['effect']}”, ends {_length(distance, claim)} beyond the bound {bound:g}"
+    else:
+        row = max(known, key=lambda c: max(_rounds_needed(c)))
+        rounds, bound = max(zip(_rounds_needed(row), row["region"], strict=True))
+        inside = min(_inside({**row, "low": row["estimate"], "high": row["estimate"]})) > 0
+        said = f"More rounds narrow the interval of “{row['effect']}”, which crosses the bound {bound:g}; about "
+        said += (
+            f"{rounds:,} instead of {row['n']} would put it {'inside' if inside else 'outside'}, if its estimate stays"
+        )
+        if rounds > MANY * row["n"]:
+            said = f"More rounds hardly help: the estimate of “{row['effect']}” lies at the bound {bound:g}"
+    absent = f". Rounds that are not there would help, too: {_absent(claim['comparisons'])}"
+    if claim["verdict"] != CANNOT_TELL or not _absent(claim["comparisons"]):
+        absent = ""
+    return {"effect": row["effect"], "change": f"{said}{absent}."}
+
+
+def _absent(comparisons: Iterable[Row]) -> str:
+    absent = [f"{c['effect']} ({missing(c)})" for c in comparisons if c["low"] is None]
+    return _listed_some(absent) if absent else ""
+
+
+def _inside(row: Row) -> tuple[float, float]:
+    """Return how far an interval lies inside the region's two bounds."""
+    bottom, top = row["region"]
+    return inf if bottom is None else row["low"] - bottom, inf if top is None else top - row["high"]
+
+
+def _outside(row: Row) -> tuple[float, float]:
+    """Return how far an interval lies outside of the region's two bounds; negative where it does not."""
+    bottom, top = row["region"]
+    return -inf if bottom is None else bottom - row["high"], -inf if top is None else row["low"] - top
+
+
+def _rounds_needed(row: Row) -> tuple[int, int]:
+    """Return how many rounds an interval takes to leave each bound, if its estimate and scatter stay."""
+    counts = [0, 0]
+    for place, bound in enumerate(row["region"]):
+        if bound is not None and row["low"] <= bound <= row["high"]:
+            side = row["high"] if bound > row["estimate"] else row["low"]
+            distance = max(abs(bound - row["estimate"]), abs(side - row["estimate"]) / 1000)
+            counts[place] = ceil(round(row["n"] * ((side - row["estimate"]) / distance) ** 2, 6))
+    return counts[0], counts[1]
+
+
+def _length(distance: float, claim: Row) -> str:
+    return f"{distance:.4f}" if claim["unit"] == "error" else f"{distance:.2f}"
+
+
+def _advice(statistics: Row, claims: Sequence[Row], differences: Iterable[Row], effects: Row) -> Iterable[Finding]:
+    """Advise for practice, as far as verdicts carry it: what is not told gives no advice."""
+    rows, verdicts = list(differences), {claim["id"]: claim["verdict"] for claim in claims}
+    ways = {finding["method"]: finding["verdict"] for finding in _methods(rows, _models(statistics))}
+    sharing, auxiliary = METHODS
+    advice = {
+        sharing: {
+            LOWER: "Share the weights of the two branches: {} fewer of 100 pairs are missed",
+            HIGHER: "Do not share the weights of the two branches: {} more of 100 pairs are missed with it",
+        },
+        auxiliary: {
+            LOWER: "If each image has a label of its own, use it in auxiliary losses: {} fewer of 100 pairs are missed",
+            HIGHER: "Do without auxiliary losses: {} more of 100 pairs are missed with them",
+        },
+    }
+    for method, words in advice.items():
+        if ways[method] in words:
+            first, second = METHODS[method]
+            row = next(r for r in reversed(rows) if (r["first"], r["second"]) == (first, second))
+            cost = ", for few more parameters" if verdicts.get("parameters") == REPRODUCED else ""
+            said = words[ways[method]].format(_per_hundred(row["estimate"]))
+            yield _advise(method, f"{said}{cost if method == sharing and ways[method] == LOWER else ''}.")
+    if by := effects.get("resampled", effects.get("fixed")):
+        one, other = by["sharing"], by["auxiliary"]
+        if None not in (one["low"], other["low"]) and (told(one), told(other)) == (LOWER, LOWER):
+            if other["high"] < one["low"]:
+                yield _advise("factors", "If you can have one of the two alone, take auxiliary losses: they do more.")
+            elif one["high"] < other["low"]:
+                yield _advise("factors", "If you can have one of the two alone, share weights: it does more.")
+    yield from _advise_on_weight([row for row in statistics["ablations"] if row["parameter"] == "auxiliary_weight"])
+    tied = [entry["stability"]["tied"] for entry in statistics["optimism"].values() if entry["stability"]["tied"]]
+    if tied and min(tied) > 1:
+        count = f"{min(tied)}" if min(tied) == max(tied) else f"{min(tied)} to {max(tied)}"
+        said = f"Do not tune further than the noise: in each model's grid, {count} cells are alike"
+        yield _advise("tuning", f"{said}, within {100 * NEAR:g} of 100 pairs of the best.")
+    elif tied and max(tied) == 1:
+        said = f"Search the grid: for no model does another cell come within {100 * NEAR:g} of 100 pairs of the best."
+        yield _advise("tuning", said)
+
+
+def _advise(about: str, sentence: str) -> Finding:
+    return {"kind": "advice", "about": about, "verdict": None, "sentence": sentence}
+
+
+def _advise_on_weight(rows: Sequence[Row]) -> Iterable[Finding]:
+    """Advise on the weight of auxiliary losses: the range around the study's own in which it does not matter."""
+    better = [row for row in rows if told(row) == LOWER]
+    if better:
+        best = min(better, key=lambda row: row["estimate"])
+        said = f"Tune the weight of auxiliary losses: {_value(best['value'])} instead of {_value(best['reference'])}"
+        yield _advise(
+            "weight", f"{said} lets `{best['model']}` miss {_per_hundred(best['estimate'])} fewer of 100 pairs."
+        )
+    elif rows:
+        own = rows[0]["reference"]
+        alike = {own, *(v for v in {r["value"] for r in rows} if all(told(r) == SAME for r in rows if r["value"] == v))}
+        tried = sorted({own, *(row["value"] for row in rows)})
+        low = high = tried.index(own)
+        while low and tried[low - 1] in alike:
+            low -= 1
+        while high + 1 < len(tried) and tried[high + 1] in alike:
+            high += 1
+        if low < high:
+            said = f"Do not tune the weight of auxiliary losses: from {tried[low]:g} to {tried[high]:g}"
+            yield _advise("weight", f"{said} it changes the error by less than {100 * SIMILAR:g} of 100 pairs.")
+
+
+def _models(statistics: Row) -> list[str]:
+    return [model for by in statistics["errors"].values() for model in by]
+
+
+def _per_hundred(change: float) -> str:
+    """Return the size of a change in pairs of 100: whole ones, of less than one with a decimal."""
+    pairs = 100 * abs(change)
+    return f"{pairs:.0f}" if pairs >= 1 else f"{pairs:.1f}"

@@ -19,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--selection", type=Path, required=True, help="json: the chosen configurations")
     parser.add_argument("--train", type=json.loads, required=True, help="json: the section `train` of params.yaml")
     parser.add_argument("--ablations", type=Path, nargs="?", help="csv, if any: rounds at other values of `train`")
+    parser.add_argument("--fresh", type=Path, nargs="?", help="csv, if any: the rounds that decide, after all others")
     parser.add_argument("--test-pairs", type=int, required=True, help="number of test pairs of a dataset")
 
 
@@ -33,6 +34,8 @@ def read(args: argparse.Namespace) -> Study:
         parameters={model: count_parameters(model, args.train) for model in selection},
         ablations=pd.read_csv(args.ablations) if args.ablations else None,
         n_test=args.test_pairs,
+        fresh=tables.by_protocol(pd.read_csv(args.fresh), "arm") if args.fresh else {},
+        batch_norm=args.train["batch_norm"],
     )
 
 

@@ -17,7 +17,7 @@ from digitpairs import paper
 from digitpairs.analysis import selection
 from digitpairs.analysis.inference import NAN, Estimate, by_round, interquartile_mean, paired, unpaired
 from digitpairs.analysis.selection import cell
-from digitpairs.tables import PROTOCOLS, Tables, by_value
+from digitpairs.tables import Tables, by_value
 
 SIAMESE = ("siamese", "siamese_aux")
 NOTHING = np.empty(0)
@@ -30,7 +30,8 @@ Rounds = Values | tuple[Values, Values] | float
 class Study:
     """The study's tables, as for `statistics.tabulate`; `curves` is {protocol: {model: rows of round and epoch}}.
 
-    `parameters` is the number of parameters of each model, `n_test` that of a dataset's test pairs.
+    `parameters` is the number of parameters of each model, `n_test` that of a dataset's test pairs, `batch_norm` the
+    study's own place of batch normalisation. `fresh` is {arm: {model: rounds}}: those decide where there are any.
     """
 
     final: Tables
@@ -40,6 +41,13 @@ class Study:
     parameters: Mapping[str, int]
     ablations: pd.DataFrame | None = None
     n_test: int = field(kw_only=True)
+    fresh: Tables = field(default_factory=dict)
+    batch_norm: str = "before"
+
+    @property
+    def on_new_pairs(self) -> Mapping[str, pd.DataFrame]:
+        """The rounds on new pairs that decide, by model: fresh ones, or the final ones, which were seen before."""
+        return self.fresh.get("resampled") or self.final.get("resampled", {})
 
 
 Cell = tuple[float, float, float]  # epochs, batch size, learning rate
@@ -53,22 +61,22 @@ def estimate(rounds: Rounds) -> Estimate:
     return unpaired(*rounds) if isinstance(rounds, tuple) else interquartile_mean(rounds)
 
 
-def _errors(study: Study, protocol: str, models: Sequence[str]) -> Values:
-    """Return the models' test errors, shape (rounds, models): no rows without one of the models."""
-    by_model = study.final.get(protocol, {})
+def _errors(study: Study, models: Sequence[str]) -> Values:
+    """Return the models' test errors on new pairs, shape (rounds, models): no rows without one of the models."""
+    by_model = study.on_new_pairs
     if not set(models) <= set(by_model):
         return np.empty((0, len(models)))
     return by_round(by_model[model] for model in models)
 
 
 def change(study: Study, first: str, second: str) -> dict[str, Rounds]:
-    """Return the test error of one model minus that of another, in both protocols."""
-    return {f"`{second}` minus `{first}` in `{p}`": _errors(study, p, [first, second]) @ [-1, 1] for p in PROTOCOLS}
+    """Return the test error of one model minus that of another."""
+    return {f"`{second}` minus `{first}`": _errors(study, [first, second]) @ [-1, 1]}
 
 
 def sharing(study: Study) -> dict[str, Rounds]:
     """Return what sharing changes: from `baseline`, and from branches with separate weights where they are there."""
-    without = ["baseline", *(["twobranch"] if "twobranch" in study.selection else [])]
+    without = ["baseline", *(["twobranch"] if "twobranch" in study.on_new_pairs else [])]
     return {effect: rounds for first in without for effect, rounds in change(study, first, "siamese").items()}
 
 
@@ -76,20 +84,14 @@ auxiliary_losses = partial(change, first="siamese", second="siamese_aux")
 
 
 def difference_of_gains(study: Study) -> dict[str, Rounds]:
-    """Return the gain of auxiliary losses minus that of sharing, in both protocols."""
-    return {
-        f"gain of auxiliary losses minus gain of sharing in `{p}`": _errors(study, p, list(paper.RESULTS)) @ [-1, 2, -1]
-        for p in PROTOCOLS
-    }
+    """Return the gain of auxiliary losses minus that of sharing."""
+    return {"gain of auxiliary losses minus gain of sharing": _errors(study, list(paper.RESULTS)) @ [-1, 2, -1]}
 
 
 def gains(study: Study) -> dict[str, Rounds]:
-    """Return each method's gain on new pairs: the paper's pairs are not ours, so `fixed` speaks for others."""
-    errors = _errors(study, "resampled", list(paper.RESULTS))
-    return {
-        "gain of sharing in `resampled`": errors @ [1, -1, 0],
-        "gain of auxiliary losses in `resampled`": errors @ [0, 1, -1],
-    }
+    """Return each method's gain."""
+    errors = _errors(study, list(paper.RESULTS))
+    return {"gain of sharing": errors @ [1, -1, 0], "gain of auxiliary losses": errors @ [0, 1, -1]}
 
 
 def overdispersion(study: Study) -> dict[str, Rounds]:
@@ -102,12 +104,12 @@ def overdispersion(study: Study) -> dict[str, Rounds]:
     """
     found: dict[str, Rounds] = {}
     for model in SIAMESE:
-        errors = _errors(study, "resampled", ["baseline", model])
+        errors = _errors(study, ["baseline", model])
         errors = errors[~np.isnan(errors).any(axis=1)]
         centres = np.median(errors, axis=0) if len(errors) else np.full(2, 0.5)
         noise = np.sqrt(centres * (1 - centres) / study.n_test)
         scaled = np.divide(np.abs(errors - centres), noise, out=np.zeros_like(errors), where=noise > 0)
-        found[f"scatter of `{model}` minus that of `baseline` in `resampled`"] = scaled @ [-1, 1]
+        found[f"scatter of `{model}` minus that of `baseline`"] = scaled @ [-1, 1]
     return found
 
 
@@ -183,6 +185,9 @@ def _beyond_the_baseline(
 
 def batch_norm_after(study: Study) -> dict[str, Rounds]:
     """Return the baseline's test error with batch normalisation after the activation minus that before it."""
+    if fresh := study.fresh.get("batch_norm"):  # the other place; the study's own is that of all other rounds
+        sign = 1 if study.batch_norm == "before" else -1
+        return {"after minus before, `baseline`": sign * paired(study.on_new_pairs["baseline"], fresh["baseline"])}
     rounds = by_value(study.ablations, "batch_norm", "baseline")
     there = {"before", "after"} <= set(rounds)
     return {"after minus before, `baseline`": paired(rounds["before"], rounds["after"]) if there else NOTHING}
@@ -235,10 +240,12 @@ def final_after_grid(study: Study) -> dict[str, Rounds]:
     """Return the grid's rounds and the final ones of the chosen configurations, on the same pairs."""
     found: dict[str, Rounds] = {}
     for model in paper.RESULTS:
-        rounds = study.final.get("fixed", {}).get(model)
-        pair = (NOTHING, NOTHING)
-        if rounds is not None and model in study.selection:
-            grid = cell(study.grid, model, study.selection[model]["chosen"])
-            pair = (grid["test_error"].to_numpy(dtype=float), rounds["test_error"].to_numpy(dtype=float))
-        found[f"final minus grid, `{model}`"] = pair
+        if study.fresh.get("fixed"):
+            both = [study.fresh[arm].get(model) for arm in ("grid", "fixed")]
+        else:
+            choice = study.selection.get(model)
+            grid = cell(study.grid, model, choice["chosen"]) if choice else None
+            both = [grid, study.final.get("fixed", {}).get(model)]
+        first, second = (NOTHING if t is None else t["test_error"].to_numpy(dtype=float) for t in both)
+        found[f"final minus grid, `{model}`"] = (first, second)
     return found

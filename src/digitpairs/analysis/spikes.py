@@ -14,6 +14,7 @@ from digitpairs.analysis.inference import proportion, summarise, to_dict
 
 # Fixed before the rounds that are judged were run, from training alone: no test error is looked at.
 LOSS = 10  # times the median of the configuration's rounds, so that none is marked for having converged less
+RISE = 0.03  # of the loss, in nats: a confident wrong answer in a hundred costs as much
 ERROR = 0.01  # above that median: one training pair in a hundred, which a leap between tiny losses does not cost
 
 
@@ -27,6 +28,19 @@ def spiked(rounds: pd.DataFrame) -> NDArray[np.bool_]:
     loss, error = rounds["train_loss"], rounds["train_error"]
     leapt = (loss > LOSS * loss.median()) & (error >= error.median() + ERROR - 1e-9)  # rounding, of counts of pairs
     return leapt.to_numpy(dtype=bool)
+
+
+def late(curves: pd.DataFrame) -> pd.Series:
+    """Count the epochs of each round's second half whose training loss is a spike, by round.
+
+    Of the epochs with a point in the learning curves. A spike is a loss above `LOSS` times the round's own median in
+    those epochs, and at least `RISE` above it. A diverged round has none.
+    """
+    half = curves[curves["epoch"] > curves["epoch"].max() / 2]
+    median = half.groupby("round")["train_loss"].transform("median")
+    leapt = (half["train_loss"] > LOSS * median) & (half["train_loss"] >= median + RISE)
+    counts: pd.Series = leapt.groupby(half["round"]).sum()
+    return counts
 
 
 def probability(rounds: pd.DataFrame) -> dict[str, Any]:

@@ -4,6 +4,7 @@ Typst reads the results itself, from a temporary folder. Nothing else is there t
 font but those that Typst brings, no package.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,10 +19,11 @@ from digitpairs.analysis import selection
 from digitpairs.analysis.inference import LEVEL
 from digitpairs.errors import StudyError
 from digitpairs.params import Params
+from digitpairs.reporting.parts import PARTS
 from digitpairs.reporting.wording import wording
 
 TEMPLATE = Path(__file__).with_name("article.typ")
-PAGES = 7
+PAGES = 8  # and one for each two of the further parts
 DISPENSABLE = ("grid_", "learning_curves")  # beginnings of figures' names, in the order in which they make room
 
 
@@ -31,12 +33,16 @@ def typeset(
     params: Params,
     figures: Mapping[str, bytes],
     texts: Mapping[str, Mapping[str, str]],
+    revision: str = "unknown",
 ) -> bytes:
     """Return the article as PDF, the same bytes for the same input.
 
+    `revision` is the commit that it was made from, shown below the title. For comparisons without it, the PDF's
+    keywords have the SHA-256 of the same article of an unknown revision.
+
     `results` is the content of statistics.json, claims.json, findings.json and selection.json, by stem. `figures`
     is {name: SVG}; those without a place in the template stand together in a section. `texts` has their `captions` by
-    name, and `descriptions` of models that were added to the study. Beyond `PAGES` pages, the `DISPENSABLE` figures
+    name, and `descriptions` of models that were added to the study. Beyond about `PAGES` pages, `DISPENSABLE` figures
     are left out.
 
     Raises `StudyError` where Typst refuses the input, such as a figure that is no SVG.
@@ -59,13 +65,19 @@ def typeset(
             (root / shown[name]).write_bytes(image)
         for name, content in files.items():
             (root / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
+        most = PAGES + sum(bool(results["statistics"].get(part)) for part in PARTS) // 2
         for beginning in (*DISPENSABLE, None):
             (root / "figures.json").write_text(json.dumps(shown), encoding="utf-8")
+            (root / "made.json").write_text(json.dumps({"revision": "unknown", "content": []}), encoding="utf-8")
             article, pages = _compile(main)
-            if pages <= PAGES or beginning is None:
-                return article
+            if pages <= most or beginning is None:
+                break
             shown = {name: file for name, file in shown.items() if not name.startswith(beginning)}
-    raise AssertionError
+        if revision != "unknown":
+            made = {"revision": revision, "content": [f"content:{hashlib.sha256(article).hexdigest()}"]}
+            (root / "made.json").write_text(json.dumps(made), encoding="utf-8")
+            article, _ = _compile(main)
+        return article
 
 
 def _compile(main: Path) -> tuple[bytes, int]:

@@ -5,6 +5,7 @@ page into dark mode. Names from files are data, never part of an expression.
 """
 
 import json
+import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite
@@ -16,6 +17,7 @@ import vl_convert
 
 from digitpairs import paper
 from digitpairs.analysis import factors
+from digitpairs.analysis.claims import CANNOT_TELL, NOT_REPRODUCED, REPRODUCED
 from digitpairs.analysis.inference import interquartile_mean
 from digitpairs.analysis.selection import CONFIGURATION, RULES, cells
 from digitpairs.reporting import palette
@@ -62,6 +64,7 @@ METRICS = {
 CURVES = {"train_loss": "Training loss (nats, log scale)", "validation_error": f"Validation error ({UNIT})"}
 FRAMES = {"V": "best by validation error", "T": "best by test error", "P": "the paper's choice"}
 PAPER = "the paper"
+NAME, LINE = 52, 14  # of the names in a forest plot: characters of a line, pixels of its height
 
 
 def runtime() -> str:
@@ -76,58 +79,61 @@ def _whiskers(base: alt.Chart, rows: Sequence[Row], *ends: Any) -> list[alt.Char
     return [base.mark_rule(strokeWidth=2).encode(*ends)] if known else []
 
 
+def _zero(opacity: float = 1) -> alt.Chart:
+    zero: alt.Chart = alt.Chart(_data([{}])).mark_rule(strokeDash=[4, 3], opacity=opacity).encode(x=alt.datum(0))
+    return zero
+
+
 def effects(rows: Sequence[Row]) -> Spec:
     """Draw each method's change of the test error with its interval, beside the published change.
 
-    Rows have `method`, `source` (a protocol or the paper), `estimate`, `low`, `high` and `n`.
+    Rows have `method`, `source` (a protocol or the paper), `estimate`, `low`, `high`, in pairs of 100, and `n`.
     """
     sources = list(dict.fromkeys(row["source"] for row in rows))
     y = alt.Y("method:N").title(None).sort(None).axis(labelExpr="split(datum.label, ' ')")
     y_offset = alt.YOffset("source:N").sort(sources)
     base = alt.Chart(_data(rows)).encode(y, y_offset)
     point = base.mark_point(filled=True, size=90, color=INK, opacity=1).encode(
-        alt.X("estimate:Q").title(["Change of the test error", f"({UNIT}); below zero is better"]).axis(tickCount=6),
+        alt.X("estimate:Q").title(["Change of wrong answers in 100 pairs;", "below zero is better"]).axis(tickCount=6),
         alt.Shape("source:N").sort(sources).title(None),
         tooltip=[
             alt.Tooltip("method:N", title="Method"),
             alt.Tooltip("source:N", title="Rounds"),
-            alt.Tooltip("estimate:Q", title="Change", format="+.4f"),
-            *_interval(signed=True),
+            alt.Tooltip("estimate:Q", title="Change in 100 pairs", format="+.1f"),
+            *_interval("+.1f"),
         ],
     )
     intervals = _whiskers(base, rows, alt.X("low:Q"), alt.X2("high:Q"))
-    zero = alt.Chart(_data([{}])).mark_rule(strokeDash=[4, 3]).encode(x=alt.datum(0))
-    return _spec(alt.layer(zero, *intervals, point), height=26 * len(rows))
+    return _spec(alt.layer(_zero(), *intervals, point), height=26 * len(rows))
 
 
 def mean_errors(rows: Sequence[Row], models: Sequence[str]) -> Spec:
     """Draw Figure 4: mean test errors, with a choice of whiskers: interval of the mean or standard deviation.
 
-    Rows have `model`, `source`, `mean`, `std`, `low`, `high` and `n`. A model's bars are in the order of their sources,
-    each paler than the one above it; the paper's are outlines.
+    Rows have `model`, `source`, `mean`, `std`, `low`, `high` and `n`.
     """
     sources = list(dict.fromkeys(row["source"] for row in rows))
-    strength = {source: 0.0 if source == PAPER else 0.9 * 0.45**place for place, source in enumerate(sources)}
-    rows = [dict(row) | {"strength": strength[row["source"]]} for row in rows]
     bars = {"interval": "95% interval of the mean", "deviation": "standard deviation over rounds"}
     choice = _select("means_whiskers", "Whiskers: ", bars)
     base = (
         alt.Chart(_data(rows))
         .transform_calculate(
-            from_="means_whiskers == 'interval' ? datum.low : datum.mean - datum.std",
+            from_="means_whiskers == 'interval' ? datum.low : max(0, datum.mean - datum.std)",
             to="means_whiskers == 'interval' ? datum.high : datum.mean + datum.std",
             end="isValid(datum.to) ? max(datum.to, datum.mean) : datum.mean",
         )
         .encode(
             alt.Y("model:N").sort(list(models)).title(None).scale(paddingInner=0.25),
             alt.YOffset("source:N").sort(sources),
+            _colour(models),
         )
     )
-    bar = base.mark_bar(strokeWidth=1.5).encode(
-        alt.X("mean:Q").title(f"Mean test error ({UNIT})").axis(tickCount=6),
-        _colour(models),
-        alt.Stroke("model:N").scale(domain=list(models), range=_range(models)).legend(None),
-        alt.FillOpacity("strength:Q").scale(None),
+    whisker = base.mark_rule(strokeWidth=2).encode(
+        alt.X("from_:Q").title(f"Mean test error ({UNIT})").axis(tickCount=6).scale(zero=True), alt.X2("to:Q")
+    )
+    point = base.mark_point(filled=True, size=80, opacity=1).encode(
+        alt.X("mean:Q"),
+        alt.Shape("source:N").sort(sources).title(None).legend(symbolFillColor=INK),
         tooltip=[
             alt.Tooltip("model:N", title="Model"),
             alt.Tooltip("source:N", title="Rounds"),
@@ -136,9 +142,66 @@ def mean_errors(rows: Sequence[Row], models: Sequence[str]) -> Spec:
             *_interval(),
         ],
     )
-    whisker = base.mark_rule(strokeWidth=1.5).encode(alt.X("from_:Q"), alt.X2("to:Q"))
-    label = base.mark_text(align="left", dx=5, fontSize=11).encode(alt.X("end:Q"), alt.Text("mean:Q", format=".4f"))
-    return _spec(alt.layer(bar, whisker, label).add_params(choice), height=24 * len(rows))
+    label = base.mark_text(align="left", dx=8, fontSize=11).encode(
+        alt.X("end:Q"), alt.Text("mean:Q", format=".4f"), color=alt.value(INK)
+    )
+    return _spec(alt.layer(whisker, point, label).add_params(choice), height=24 * len(rows))
+
+
+def forest(rows: Sequence[Row], axis: str, form: str) -> Spec:
+    """Draw effects with their intervals against their regions, which are shaded, under the name of each claim.
+
+    Rows have `claim`, `effect`, `estimate`, `low`, `high`, `n`, `region` and `verdict`. Names stand above the
+    intervals, so that a phone has room for both; places are in pixels.
+    """
+    ends = [float(value) for row in rows for value in (row["low"], row["high"], *row["region"]) if value is not None]
+    margin = 0.06 * (max(ends) - min(ends))
+    first, last = min(ends) - margin, max(ends) + margin
+    titles, placed, top = [], [], 0
+    for place, row in enumerate(rows):
+        if place == 0 or rows[place - 1]["claim"] != row["claim"]:
+            titles.append({"claim": row["claim"], "y": top + 16})
+            top += 26
+        name = textwrap.wrap(row["effect"].replace("`", ""), NAME)
+        bottom = top + LINE * len(name) + 22
+        low, high = (end if bound is None else bound for bound, end in zip(row["region"], (first, last), strict=True))
+        bounds = {"from": low, "to": high, "top": top, "bottom": bottom, "y": bottom - 11}
+        placed.append({**row, **bounds, "name": "\n".join(name), "above": top + 12})
+        top = bottom
+    base = alt.Chart(_data(placed))
+    down: dict[str, Any] = {"scale": alt.Scale(domain=[0, top], reverse=True, nice=False, zero=False), "axis": None}
+    scale = alt.Scale(domain=[first, last], nice=False, zero=False)
+    region = base.mark_rect(color=INK, opacity=0.1).encode(
+        alt.X("from:Q", scale=scale).title(axis).axis(tickCount=5, grid=False),
+        alt.X2("to:Q"),
+        alt.Y("top:Q", **down),
+        alt.Y2("bottom:Q"),
+    )
+    text: dict[str, Any] = {"align": "left", "x": 2}
+    title = alt.Chart(_data(titles)).mark_text(**text, fontSize=13, fontWeight="bold")
+    name = base.mark_text(**text, fontSize=11, lineBreak="\n", lineHeight=LINE)
+    interval = base.mark_rule(strokeWidth=2).encode(alt.X("low:Q"), alt.X2("high:Q"), alt.Y("y:Q", **down))
+    point = base.mark_point(filled=True, size=80, opacity=1, color=INK).encode(
+        alt.X("estimate:Q"),
+        alt.Y("y:Q", **down),
+        alt.Shape("verdict:N")
+        .scale(domain=[REPRODUCED, NOT_REPRODUCED, CANNOT_TELL], range=["circle", "cross", "diamond"])
+        .title(None)
+        .legend(columns=COLUMNS),
+        tooltip=[
+            alt.Tooltip("claim:N", title="Claim"),
+            alt.Tooltip("effect:N", title="Effect"),
+            alt.Tooltip("estimate:Q", title="Estimate", format=form),
+            *_interval(form),
+            alt.Tooltip("verdict:N", title="Verdict"),
+        ],
+    )
+    named = [
+        title.encode(alt.Y("y:Q", **down), alt.Text("claim:N")),
+        name.encode(alt.Y("above:Q", **down), alt.Text("name:N")),
+    ]
+    zero = [_zero(0.4)] if first < 0 < last else []
+    return _spec(alt.layer(region, *zero, interval, point, *named), height=top)
 
 
 def errors_by_round(
@@ -206,7 +269,7 @@ def errors_by_round(
 
 
 def learning_curve(curves: Mapping[str, pd.DataFrame], column: str, models: Sequence[str]) -> Spec:
-    """Draw a column of the learning curves: mean and range over the rounds that did not diverge."""
+    """Draw a column of the learning curves, one model at a time: mean and range over rounds that did not diverge."""
     rows: list[dict[str, Any]] = []
     for model, table in curves.items():
         whole = table.groupby("round").filter(lambda one_round: bool(one_round["train_loss"].notna().all()))
@@ -215,11 +278,25 @@ def learning_curve(curves: Mapping[str, pd.DataFrame], column: str, models: Sequ
             by_epoch = by_epoch[by_epoch["mean"] > 0]
             by_epoch["min"] = by_epoch["min"].where(by_epoch["min"] > 0, by_epoch["mean"])  # a log axis has no zero
         rows += by_epoch.reset_index().assign(model=model).to_dict("records")  # type: ignore[arg-type]
-    y = alt.Y("mean:Q").title(CURVES[column]).axis(tickCount=5)
-    y = y.scale(type="log").axis(format="~g", tickCount=5, labelOverlap=True) if column == "train_loss" else y
-    base = alt.Chart(_data(rows)).encode(
-        alt.X("epoch:Q").title("Epoch").axis(format="d", tickMinStep=1, grid=False, tickCount=6),
-        _colour(models, curves),
+    if not rows:
+        rows = [{"model": "", "epoch": 1, "mean": 1, "min": 1, "max": 1, "size": 0}]
+    # The same axes for all models.
+    least, most = min(row["min"] for row in rows), max(row["max"] for row in rows)
+    y = alt.Y("mean:Q").title(CURVES[column]).axis(tickCount=5).scale(domain=[0, most])
+    if column == "train_loss":
+        y = y.scale(type="log", domain=[least, most]).axis(format="~g", tickCount=5, labelOverlap=True)
+    last = max(row["epoch"] for row in rows)
+    choice = _select(f"{column}_model", "Model: ", {model: model for model in _in_order(models, curves)})
+    base = (
+        alt.Chart(_data(rows))
+        .transform_filter(f"datum.model == {column}_model")
+        .encode(
+            alt.X("epoch:Q")
+            .title("Epoch")
+            .axis(format="d", tickMinStep=1, grid=False, tickCount=6)
+            .scale(domain=[1, last], nice=False),
+            _colour(models),
+        )
     )
     band = base.mark_area(opacity=0.15).encode(alt.Y("min:Q"), alt.Y2("max:Q"))
     line = base.mark_line(strokeWidth=1.8).encode(y)
@@ -234,7 +311,7 @@ def learning_curve(curves: Mapping[str, pd.DataFrame], column: str, models: Sequ
             alt.Tooltip("size:Q", title="n (rounds)"),
         ],
     )
-    return _spec(alt.layer(band, line, target), height=280)
+    return _spec(alt.layer(band, line, target).add_params(choice), height=280)
 
 
 def grid_heat_map(grid: pd.DataFrame, selection: Mapping[str, Any], published: Mapping[str, paper.Result]) -> Spec:
@@ -531,11 +608,10 @@ def optimism(rows: Sequence[Row], models: Sequence[str]) -> Spec:
             alt.Tooltip("model:N", title="Model"),
             alt.Tooltip("rule:N", title="Chosen by"),
             alt.Tooltip("estimate:Q", title="Optimism", format="+.4f"),
-            *_interval(signed=True),
+            *_interval("+.4f"),
         ],
     )
-    zero = alt.Chart(_data([{}])).mark_rule(strokeDash=[4, 3]).encode(x=alt.datum(0))
-    return _spec(alt.layer(zero, *intervals, point), height=24 * len(rows))
+    return _spec(alt.layer(_zero(), *intervals, point), height=24 * len(rows))
 
 
 def _spec(chart: alt.LayerChart | alt.FacetChart, height: int) -> Spec:
@@ -581,8 +657,7 @@ def _in_order(models: Sequence[str], shown: Iterable[str]) -> list[str]:
     return [model for model in models if model in wanted]
 
 
-def _interval(signed: bool = False) -> list[alt.Tooltip]:
-    form = "+.4f" if signed else ".4f"
+def _interval(form: str = ".4f") -> list[alt.Tooltip]:
     return [
         alt.Tooltip("low:Q", title="95% interval from", format=form),
         alt.Tooltip("high:Q", title="to", format=form),

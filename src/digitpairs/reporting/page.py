@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 LONG = 40  # characters; a longer cell of a table wraps
+COLUMNS = 4  # of a table that a phone has room for
 
 
 @dataclass
@@ -68,9 +69,26 @@ class Chart:
 
 @dataclass
 class Photos:
-    """Small images, on the page alone: PNG, caption and alternative text of each."""
+    """Small images: PNG, caption and alternative text of each; in Markdown the pictures, if there are any."""
 
     items: Sequence[tuple[bytes, str, str]]
+    name: str = ""  # a class of its own in the page's style
+    pictures: Sequence[Picture] = ()
+
+
+@dataclass
+class Numbers:
+    """A few large numbers, each with its label and notes; in Markdown a table, under `header`."""
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]  # number, label, notes
+
+
+@dataclass
+class Links:
+    """Links, on the page alone: text and address of each; without an address, text."""
+
+    items: Sequence[tuple[str, str]]
 
 
 @dataclass
@@ -82,7 +100,7 @@ class Code:
 
 @dataclass
 class Fold:
-    """Blocks that the page shows on demand, under a summary; absent from Markdown."""
+    """Blocks that are shown on demand, under a summary."""
 
     summary: str
     blocks: "Sequence[Block]"
@@ -96,7 +114,7 @@ class Section:
     blocks: "Sequence[Block]"
 
 
-Block = Heading | Paragraph | Bullets | Table | Picture | Chart | Photos | Code | Fold | Section
+Block = Heading | Paragraph | Bullets | Table | Picture | Chart | Photos | Numbers | Links | Code | Fold | Section
 
 
 def _inline(text: str, plain: Callable[[str], str], code: Callable[[str], str]) -> str:
@@ -126,17 +144,27 @@ def to_markdown(blocks: Iterable[Block], folder: str) -> str:
                 parts.append("\n".join([row(header), "| --- " * len(header) + "|", *map(row, rows)]))
             case Picture(name, caption, alt):
                 parts.append(f"![{text(alt)}]({folder}/{name}.svg)\n\n{text(caption)}")
-            case Chart(pictures=pictures) if pictures:
+            case Chart(pictures=pictures) | Photos(pictures=pictures) if pictures:
                 parts.append(to_markdown(pictures, folder).rstrip())
+            case Numbers(header, rows):
+                parts.append(
+                    to_markdown(
+                        [Table(header, [[label, number, *notes] for number, label, *notes in rows])], folder
+                    ).rstrip()
+                )
+            case Fold(summary, inner) if content := to_markdown(inner, folder).strip():
+                parts.append(f"<details><summary>{_html_text(summary)}</summary>\n\n{content}\n\n</details>")
             case Code(content):
                 parts.append(f"```\n{content}\n```")
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def to_html(blocks: Sequence[Block], figures: Mapping[str, bytes], runtime: str) -> str:
+def to_html(
+    blocks: Sequence[Block], figures: Mapping[str, bytes], runtime: str, links: Sequence[tuple[str, str]] = ()
+) -> str:
     """Write the report as one HTML file that loads nothing.
 
-    `figures` is {name: SVG}; `runtime` is JavaScript that defines `vegaEmbed`.
+    `figures` is {name: SVG}; `runtime` is JavaScript that defines `vegaEmbed`; `links` stand at the top.
     """
     title = next(block.text for block in blocks if isinstance(block, Heading))
     sections = [block for block in flat(blocks) if isinstance(block, Heading) and block.level == 2]
@@ -149,6 +177,7 @@ def to_html(blocks: Sequence[Block], figures: Mapping[str, bytes], runtime: str)
         policy=" ".join(f"'sha256-{digest}'" for digest in digests),
         style=STYLE,
         heading=_html_text(title),
+        links=_html([Links(links)], {}),
         contents="".join(f'<li><a href="#{_slug(block.text)}">{_html_text(block.text)}</a></li>' for block in sections),
         body=_html(blocks, figures),
         # Nothing in it can end the element or begin another: no `<` is left.
@@ -166,13 +195,13 @@ def flat(blocks: Iterable[Block]) -> Iterable[Block]:
             yield from flat(block.blocks)
 
 
-def _html_text(value: str) -> str:
+def _plain(value: str) -> str:
     """Escape text; a hyphen that leads a number is a minus, at which no line breaks."""
-    return _inline(
-        value,
-        lambda s: re.sub(r"(?<![^\s(])-(?=\d)", "\N{MINUS SIGN}", html.escape(s)),
-        lambda s: f"<code>{html.escape(s)}</code>",
-    )
+    return re.sub(r"(?<![^\s(])-(?=\d)", "\N{MINUS SIGN}", html.escape(value))
+
+
+def _html_text(value: str) -> str:
+    return _inline(value, _plain, lambda s: f"<code>{html.escape(s)}</code>")
 
 
 def _slug(title: str) -> str:
@@ -198,7 +227,7 @@ def _html(blocks: Iterable[Block], figures: Mapping[str, bytes]) -> str:
             case Picture(name, caption, alt):
                 source = "data:image/svg+xml;base64," + base64.b64encode(figures[name]).decode()
                 parts.append(
-                    f'<figure><div class="wide" tabindex="0"><img src="{source}" alt="{html.escape(alt)}"></div>'
+                    f'<figure><div class="wide" tabindex="0"><img src="{source}" alt="{_plain(alt)}"></div>'
                     f"<figcaption>{_html_text(caption)}</figcaption></figure>"
                 )
             case Chart(name, caption, alt):
@@ -206,12 +235,17 @@ def _html(blocks: Iterable[Block], figures: Mapping[str, bytes]) -> str:
                 parts.append(
                     f'<figure data-chart="{name}"><div class="inputs" id="inputs-{name}"></div>'
                     # Vega gives the element that it draws in a role and a label of its own.
-                    f'<div class="picture" role="img" aria-label="{html.escape(alt)}">'
+                    f'<div class="picture" role="img" aria-label="{_plain(alt)}">'
                     f'<div class="chart" id="chart-{name}"></div></div>'
                     f"<figcaption>{_html_text(caption)}</figcaption></figure>"
                 )
-            case Photos(items):
-                parts.append('<ul class="photos">' + "".join(map(_html_photo, items)) + "</ul>" if items else "")
+            case Photos(items, name):
+                photos = "".join(map(_html_photo, items))
+                parts.append(f'<ul class="photos {html.escape(name)}">{photos}</ul>' if items else "")
+            case Numbers(_, rows):
+                parts.append('<ul class="numbers">' + "".join(map(_html_number, rows)) + "</ul>" if rows else "")
+            case Links(items):
+                parts.append('<ul class="links">' + "".join(map(_html_link, items)) + "</ul>" if items else "")
             case Code(content):
                 parts.append(f'<pre tabindex="0"><code>{html.escape(content)}</code></pre>')
             case Fold(summary, inner):
@@ -224,12 +258,27 @@ def _html(blocks: Iterable[Block], figures: Mapping[str, bytes]) -> str:
 def _html_photo(item: tuple[bytes, str, str]) -> str:
     content, caption, alt = item
     source = "data:image/png;base64," + base64.b64encode(content).decode()
-    return f'<li><img src="{source}" alt="{html.escape(alt)}"><span>{_html_text(caption)}</span></li>'
+    return f'<li><img src="{source}" alt="{_plain(alt)}"><span>{_html_text(caption)}</span></li>'
+
+
+def _html_number(row: Sequence[str]) -> str:
+    number, label, *notes = row
+    small = "".join(f"<small>{_html_text(note)}</small>" for note in notes if note)
+    return f"<li><strong>{_html_text(number)}</strong><span>{_html_text(label)}</span>{small}</li>"
+
+
+def _html_link(item: tuple[str, str]) -> str:
+    text, address = item
+    return (
+        f'<li><a href="{html.escape(address)}">{_html_text(text)}</a></li>'
+        if address
+        else f"<li>{_html_text(text)}</li>"
+    )
 
 
 def _html_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Write a table; one with long cells becomes cards on a phone, with explicit roles, which that CSS would undo."""
-    wraps = any(len(cell) > LONG for row in rows for cell in row)
+    """Write a table; one too wide for a phone becomes cards there, with explicit roles, which that CSS would undo."""
+    wraps = len(header) > COLUMNS or any(len(cell) > LONG for row in rows for cell in row)
 
     def role(name: str) -> str:
         return f' role="{name}"' if wraps else ""
@@ -238,8 +287,11 @@ def _html_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         return ' class="long"' if len(value) > LONG else ""
 
     def cell(label: str, value: str) -> str:
-        labelled = f' data-label="{html.escape(label)}"' if wraps else ""
-        return f"<td{role('cell')}{long(value)}{labelled}>{_html_text(value)}</td>"
+        text = _html_text(value)
+        if wraps:  # but no line within an interval
+            text = re.sub(r"\(([^ ()]+) to ([^ ()]+)\)", r"(\1&nbsp;to&nbsp;\2)", text)
+        labelled = f' data-label="{html.escape(label.replace("`", ""))}"' if wraps else ""
+        return f"<td{role('cell')}{long(value)}{labelled}>{text}</td>"
 
     def row(cells: Sequence[str]) -> str:
         rest = "".join(cell(label, value) for label, value in zip(header[1:], cells[1:], strict=True))
@@ -258,36 +310,59 @@ def _html_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 STYLE = """\
-:root { color-scheme: light dark; --ink: #1c1c1c; --paper: #fff; --line: #d8d8d8; --soft: #f4f4f4; --link: #0b57a4; }
+:root { color-scheme: light dark; --ink: #1c1c1c; --paper: #fff; --line: #d8d8d8; --soft: #f4f4f4; --link: #0b57a4;
+  scroll-padding-top: 3.5rem; }
 @media (prefers-color-scheme: dark) {
   :root { --ink: #e6e6e6; --paper: #161616; --line: #444; --soft: #242424; --link: #8ab8ff; }
+  figure .wide > img { filter: invert(1) hue-rotate(180deg); mix-blend-mode: screen; }
 }
-body { margin: 0 auto; max-width: 60rem; padding: 1rem; color: var(--ink); background: var(--paper);
-  font: 1rem/1.55 system-ui, sans-serif; overflow-wrap: break-word; }
+body { margin: 0; color: var(--ink); background: var(--paper); font: 1rem/1.55 system-ui, sans-serif;
+  overflow-wrap: break-word; }
+.page { max-width: 60rem; margin: 0 auto; padding: 0 1rem 1rem; }
 a { color: var(--link); }
 a:focus-visible, select:focus-visible, summary:focus-visible, [tabindex]:focus-visible {
   outline: 3px solid var(--link); outline-offset: 2px; }
 h1 { line-height: 1.2; }
 h2 { margin-top: 3rem; line-height: 1.25; border-top: 1px solid var(--line); padding-top: 1rem; }
 h3 { margin-top: 2rem; }
-nav ul { display: flex; flex-wrap: wrap; gap: .2rem 1rem; padding: 0; list-style: none; font-size: .95rem; }
-nav a { display: inline-block; padding: .2rem 0; }
-.skip { position: absolute; left: -999rem; }
+nav { position: sticky; top: 0; z-index: 1; background: var(--paper); border-bottom: 1px solid var(--line);
+  font-size: .92rem; }
+nav ul { position: relative; display: flex; gap: 0 1.1rem; overflow-x: auto; margin: 0; padding: 0 1rem;
+  list-style: none; scrollbar-width: none; }
+nav a { display: block; padding: .55rem 0; white-space: nowrap; text-decoration: none; }
+nav a:hover, nav a[aria-current] { text-decoration: underline; text-underline-offset: .2em; }
+nav a[aria-current] { font-weight: bold; color: var(--ink); }
+@media (min-width: 1100px) {
+  :root { scroll-padding-top: 0; }
+  body { display: grid; grid-template-columns: 14rem minmax(0, 60rem); justify-content: center; column-gap: 2rem; }
+  .page { margin: 0; width: 100%; box-sizing: border-box; }
+  nav { border: 0; align-self: start; max-height: 100vh; display: flex; }
+  nav ul { display: block; overflow: hidden auto; padding: 1.6rem 0 1.6rem 1rem; }
+  nav a { white-space: normal; padding: .22rem 0; line-height: 1.35; }
+}
+.links { display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; padding: 0; list-style: none; font-size: .95rem; }
+.links a, .links li { overflow-wrap: anywhere; }
+.numbers { display: grid; grid-template-columns: repeat(3, 1fr); gap: 1rem; padding: 0; margin: 1.2rem 0; clear: both;
+  list-style: none; line-height: 1.35; }
+.numbers strong { display: block; font-size: clamp(2.6rem, 9vw, 4.2rem); line-height: 1.05;
+  font-variant-numeric: tabular-nums; }
+.numbers span, .numbers small { display: block; }
+.numbers small { font-size: .82rem; opacity: .85; }
+.skip { position: absolute; left: -999rem; z-index: 2; }
 .skip:focus { left: 1rem; background: var(--paper); padding: .5rem; }
 code, pre { font-family: ui-monospace, monospace; font-size: .92em; }
 pre { padding: .8rem; overflow-x: auto; background: var(--soft); }
 .wide { overflow-x: auto; margin: 1rem 0; }
-table { border-collapse: collapse; font-size: .95rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .35rem .6rem; border-bottom: 1px solid var(--line); text-align: left; white-space: nowrap;
-  vertical-align: top; }
-thead th { border-bottom-width: 2px; white-space: normal; vertical-align: bottom; }
+table { border-collapse: collapse; font-size: .95rem; font-variant-numeric: tabular-nums; overflow-wrap: normal; }
+th, td { padding: .35rem .6rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
+thead th { border-bottom-width: 2px; vertical-align: bottom; }
 tbody th { font-weight: normal; }
-.long { white-space: normal; min-width: 13rem; }
-details { margin: 1rem 0; }
+.long { min-width: 10rem; overflow-wrap: anywhere; }
+details { margin: .6rem 0; }
 summary { cursor: pointer; color: var(--link); padding: .2rem 0; }
+details > :not(summary) { margin-left: 1rem; }
 figure { margin: 1.5rem 0 2rem; }
-figure img { display: block; max-width: 100%; height: auto; margin: auto; box-sizing: border-box; padding: .5rem;
-  background: #fff; border: 1px solid var(--line); }
+figure .wide > img { display: block; max-width: 100%; height: auto; margin: auto; }
 figcaption { margin-top: .4rem; font-size: .92rem; }
 .chart { width: 100%; min-height: 5rem; color: var(--ink); }
 .chart.vega-embed { display: block; padding: 0; }
@@ -304,21 +379,48 @@ figcaption { margin-top: .4rem; font-size: .92rem; }
 .photos { display: grid; grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr)); gap: 1rem; padding: 0;
   list-style: none; font-size: .9rem; line-height: 1.35; }
 .photos img { display: block; width: 100%; image-rendering: pixelated; margin-bottom: .3rem; }
+.pair { display: block; width: 11rem; margin: 0 auto; }
+@media (min-width: 40rem) { .pair { float: right; margin: .3rem 0 1rem 2rem; } }
 footer { margin-top: 3rem; border-top: 1px solid var(--line); font-size: .92rem; }
 @media (max-width: 40rem) {
   .cards thead { position: absolute; left: -999rem; }
   .cards, .cards tbody, .cards tr, .cards th, .cards td { display: block; }
   .cards tr { border-bottom: 2px solid var(--line); padding: .5rem 0; }
-  .cards th, .cards td { white-space: normal; min-width: 0; border: 0; padding: .1rem 0; }
+  .cards th, .cards td { min-width: 0; border: 0; padding: .1rem 0; overflow-wrap: anywhere; }
   .cards tbody th { font-weight: bold; }
-  figure img { max-width: none; width: 46rem; }
   .cards td::before { content: attr(data-label) ": "; opacity: .8; }
+  .cards td:empty { display: none; }
+  table:not(.cards) { font-size: .8rem; }
+  table:not(.cards) :is(th, td) { padding: .3rem .35rem; }
+  .photos { grid-template-columns: repeat(auto-fill, minmax(7rem, 1fr)); }
+  figure .wide:focus > img { max-width: none; width: 46rem; }
+  figure .wide + figcaption::after { content: " Tap the figure to enlarge it."; }
 }
-@media print { nav, .skip { display: none; } }
+@media print { nav, .skip { display: none; } body { display: block; } }
 """
 # Charts are drawn one after the other, so that the first is there soon. The interpreter of expressions (`ast`) does
 # without `eval`, which the page's policy forbids.
 START = """\
+(() => {
+  const revision = document.querySelector("#provenance td");
+  const link = document.querySelector('.links [href="#provenance"]');
+  if (revision && link) link.textContent += " " + revision.textContent.slice(0, 10);
+  const entries = new Map([...document.querySelectorAll("nav a")].map(entry => [entry.hash.slice(1), entry]));
+  const headings = [...document.querySelectorAll("h2")], bar = document.querySelector("nav ul");
+  let current;
+  const mark = () => {
+    const passed = headings.filter(heading => heading.getBoundingClientRect().top < innerHeight / 3);
+    const entry = passed.length ? entries.get(passed[passed.length - 1].id) : undefined;
+    if (entry === current) return;
+    if (current) current.removeAttribute("aria-current");
+    current = entry;
+    if (!entry) return;
+    entry.setAttribute("aria-current", "true");
+    bar.scrollTo(entry.offsetLeft - bar.clientWidth / 3, entry.offsetTop - bar.clientHeight / 2);
+  };
+  addEventListener("scroll", mark, {passive: true});
+  mark();
+})();
 (async () => {
   const specs = JSON.parse(document.getElementById("specs").textContent);
   const tooltip = {theme: "custom"};
@@ -353,14 +455,17 @@ script-src {policy}; base-uri 'none'; form-action 'none'">
 </head>
 <body>
 <a class="skip" href="#content">Skip to the content</a>
+<nav aria-label="Contents"><ul>{contents}</ul></nav>
+<div class="page">
 <header>
 <h1>{heading}</h1>
-<nav aria-label="Contents"><ul>{contents}</ul></nav>
+{links}
 <noscript><p>A script draws the charts, which this browser does not run. The tables hold their numbers.</p></noscript>
 </header>
 <main id="content">
 {body}
 </main>
+</div>
 <script type="application/json" id="specs">{specs}</script>
 <script>{runtime}</script>
 <script>{start}</script>

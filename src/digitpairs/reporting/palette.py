@@ -1,7 +1,7 @@
 """The looks of the models, the same in every figure and chart: this module needs no drawing library."""
 
+import zlib
 from collections.abc import Iterable, Sequence
-from itertools import cycle
 
 UNIT = "fraction of pairs"
 
@@ -10,12 +10,19 @@ BLACK = "#000000"
 # Of the known models Okabe and Ito's (2008) palette; of others its black, then colours of Tol's (2021) muted scheme.
 COLOURS = (
     *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"),
-    *(BLACK, "#332288", "#882255", "#999933", "#44AA99"),
+    *(BLACK, "#AA4499", "#999933", "#44AA99", "#CC6677", "#882255", "#DDCC77"),
 )
 MARKERS = "os^Dv<>PXph"  # matplotlib's
 
 
 def assign(models: Iterable[str], looks: Sequence[str] = COLOURS) -> dict[str, str]:
-    """Return {model: look}. A known model has its own; the others take the remaining looks in turn, in their order."""
-    others = cycle(looks[len(KNOWN) :])
-    return {model: looks[KNOWN.index(model)] if model in KNOWN else next(others) for model in models}
+    """Return {model: look}, which never depends on the other models.
+
+    A known model has its own; the name of any other picks one of the rest. There are 7 such colours and 5 markers, so
+    that two of these models seldom share both.
+    """
+    others = looks[len(KNOWN) :]
+    return {
+        model: looks[KNOWN.index(model)] if model in KNOWN else others[zlib.crc32(model.encode()) % len(others)]
+        for model in models
+    }

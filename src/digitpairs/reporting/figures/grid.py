@@ -49,7 +49,7 @@ def draw(*, grid: pd.DataFrame, selection: Mapping[str, Any], model: str, source
         axes.set(title=f"Epochs: {number}", xlim=(-0.5, len(batch_sizes) - 0.5), ylim=(-0.5, len(rates) - 0.5))
         axes.set_xticks(range(len(batch_sizes)), batch_sizes)
         axes.set_yticks(range(len(rates)), [f"{rate:g}" for rate in rates])
-        axes.tick_params(length=0)
+        axes.tick_params(length=0, labelsize=11)
         axes.spines[:].set_visible(False)
         for cell in table[table["epochs"] == number].itertuples():
             x, y = batch_sizes.index(cell.batch_size), rates.index(cell.learning_rate)
@@ -61,11 +61,11 @@ def draw(*, grid: pd.DataFrame, selection: Mapping[str, Any], model: str, source
     for axes in panels.flat[len(epochs) :]:
         axes.set_axis_off()
     for axes in panels[-1]:
-        axes.set_xlabel("Batch size (pairs)", fontsize=9)
+        axes.set_xlabel("Batch size (pairs)", fontsize=11)
     for axes in panels[:, 0]:
-        axes.set_ylabel("Learning rate", fontsize=9)
+        axes.set_ylabel("Learning rate", fontsize=11)
     n = " or ".join(str(count) for count in sorted(table["n_rounds"].unique()))
-    figure.suptitle(f"{model}: mean validation error, n = {n} rounds a cell", fontsize=10)
+    figure.suptitle(f"{model}: mean validation error, n = {n} rounds a cell", fontsize=12)
     scale = mpl.cm.ScalarMappable(norm, colours)
     figure.colorbar(scale, ax=panels, label=f"Validation error\n({UNIT})").outline.set_visible(False)
     legend = [Patch(label=label, **_frame(edge, line)) for label, (_, edge, line) in frames.items()]
@@ -89,4 +89,4 @@ def _heat_map_cell(axes: Axes, x: int, y: int, cell: Any, fill: tuple[float, flo
         luminance = float(np.dot(fill[:3], (0.2126, 0.7152, 0.0722)))
         text, ink = f"{cell.validation_error:.3f}", "black" if luminance > 0.45 else "white"
     halo = {"facecolor": "white", "edgecolor": "none", "pad": 1} if cell.diverged_rounds else None
-    axes.text(x, y, text, ha="center", va="center", color=ink, fontsize=8, bbox=halo)
+    axes.text(x, y, text, ha="center", va="center", color=ink, fontsize=12, bbox=halo)

@@ -1,0 +1,117 @@
+"""The numbers of the further parts in statistics.json: fresh rounds, loss spikes, variance, other data, least error.
+
+Each function takes one table of the workflow. Errors are fractions of pairs.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from digitpairs.analysis import spikes
+from digitpairs.analysis.components import other_data, variance_components
+from digitpairs.analysis.inference import compare, corrected, interquartile_mean, paired, proportion, summarise, to_dict
+from digitpairs.tables import by_protocol
+
+PAIRED_ANEW = "paired_anew_error"  # the mean over several pairings of a round's test images
+METHODS = {"sharing": ("baseline", "siamese"), "auxiliary losses": ("siamese", "siamese_aux")}
+WHOLE = "nothing"  # left out of the recipe
+
+
+def tabulate(tables: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
+    """Compute the numbers of each part from its table, {part: table}; a part without a table is empty."""
+    return {name: compute(tables[name]) if name in tables else {} for name, compute in PARTS.items()}
+
+
+def fresh(table: pd.DataFrame) -> dict[str, Any]:
+    """Summarise fresh rounds on new pairs: {model: error, error on the test images paired anew, loss spikes}."""
+    return {model: _fresh(rounds) for model, rounds in by_protocol(table, "arm").get("resampled", {}).items()}
+
+
+def _fresh(rounds: pd.DataFrame) -> dict[str, Any]:
+    anew = rounds.get(PAIRED_ANEW, pd.Series(dtype=float))
+    return to_dict(summarise(rounds["test_error"])) | {
+        "interquartile_mean": interquartile_mean(rounds["test_error"])._asdict(),
+        "paired_anew": to_dict(summarise(anew)) | {"interquartile_mean": interquartile_mean(anew)._asdict()},
+        "spike": spikes.probability(rounds),
+    }
+
+
+def spike_rates(table: pd.DataFrame) -> dict[str, Any]:
+    """Estimate how often rounds spike at each value of a parameter of Adam: {parameter: [row of a value]}.
+
+    `late` is the probability that a round spikes at a measured epoch of its second half, `ended` that it ends in one.
+    The change of the error is paired over rounds with those at the chosen value, which is the one value that all
+    parameters share.
+    """
+    found = {}
+    for parameter, rows in table.groupby("parameter", sort=False):
+        reference = rows[rows["chosen"]]
+        found[str(parameter)] = [
+            {
+                "value": float(str(value)),
+                "chosen": bool(rounds["chosen"].all()),
+                "late": _share(rounds["late_spikes"] > 0, rounds),
+                "ended": _share(spikes.spiked(rounds), rounds),
+                "error": interquartile_mean(rounds["test_error"])._asdict(),
+                "change": compare(paired(reference, rounds)),
+            }
+            for value, rounds in rows.groupby("value")
+        ]
+    return found
+
+
+def _share(marked: Any, rounds: pd.DataFrame) -> dict[str, Any]:
+    count = int(np.asarray(marked).sum())
+    return proportion(count, int(rounds["train_loss"].count()))._asdict() | {"spikes": count}
+
+
+def variance(table: pd.DataFrame) -> dict[str, Any]:
+    """Estimate where the variance between rounds comes from: {model: levels, total, components}."""
+    found = {}
+    for model, components in variance_components(table).items():
+        rows = table[table["model"] == model]
+        levels = {factor: int(rows[factor].nunique()) for factor in ("dataset", "initialisation", "order")}
+        found[model] = {
+            "levels": levels,
+            "mean": float(rows["test_error"].mean()),
+            "diverged": int(rows["test_error"].isna().sum()),
+            "components": {name: component._asdict() for name, component in components.items()},
+        }
+    return found
+
+
+def others(table: pd.DataFrame) -> dict[str, Any]:
+    """Estimate errors, and gains of both methods, on disjoint sets of digits: {name: mean, between, within, sets}."""
+    return {
+        name: found._asdict() | {key: getattr(found, key)._asdict() for key in ("mean", "between", "within")}
+        for name, found in other_data(table, METHODS).items()
+    }
+
+
+def least_error(table: pd.DataFrame) -> dict[str, Any]:
+    """Summarise the recipe, and what each part of it gives: {part left out: error, change of the error}."""
+    by_part = {str(part): rounds for part, rounds in table.groupby("left_out", sort=False)}
+    whole = by_part[WHOLE]
+    parts = {part: rounds for part, rounds in by_part.items() if part != WHOLE}
+    changes = corrected(compare(paired(whole, rounds)) for rounds in parts.values())
+    return {WHOLE: {"error": _both(whole)}} | {
+        part: {"error": _both(rounds), "change": change}
+        for (part, rounds), change in zip(parts.items(), changes, strict=True)
+    }
+
+
+def _both(rounds: pd.DataFrame) -> dict[str, Any]:
+    return to_dict(summarise(rounds["test_error"])) | {
+        "interquartile_mean": interquartile_mean(rounds["test_error"])._asdict()
+    }
+
+
+PARTS = {
+    "fresh": fresh,
+    "least_error": least_error,
+    "variance": variance,
+    "spikes": spike_rates,
+    "other_data": others,
+}

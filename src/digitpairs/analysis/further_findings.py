@@ -1,0 +1,187 @@
+"""The findings of the further parts, from their numbers in statistics.json, stated as `findings` does."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from digitpairs.analysis.claims import CANNOT_TELL
+from digitpairs.analysis.findings import LOWER, SAME, Finding, Row, listed, missing, says, size, told
+
+LARGE = 0.5  # share of the variance from which on a choice of seeds is worth the search
+COMPONENTS = {"dataset": "data sets", "initialisation": "initialisations", "order": "orders"}
+PARAMETERS = {
+    "learning_rate": "a learning rate of {:g}",
+    "beta2": "a beta2 of {:g}",
+    "epsilon": "an epsilon of {:g}",
+    "decay": "a learning rate that falls over the last {:g} epochs",
+}
+LEFT_OUT = {
+    "shift": "shifts",
+    "distortion": "distortions",
+    "dropout": "dropout",
+    "label_smoothing": "label smoothing",
+    "weight_decay": "weight decay",
+    "one_cycle": "the one-cycle rate",
+}
+
+
+def state(statistics: Row) -> list[Finding]:
+    """State the findings of the parts that there are, from the content of statistics.json."""
+    return [
+        *(_fresh(model, row) for model, row in statistics.get("fresh", {}).items()),
+        *_least_error(statistics.get("least_error", {}), statistics["errors"].get("resampled", {})),
+        *_variance(statistics.get("variance", {})),
+        *_spikes(statistics.get("spikes", {})),
+        *_other_data(statistics.get("other_data", {})),
+    ]
+
+
+def _fresh(model: str, row: Row) -> Finding:
+    middle, anew, spike = row["interquartile_mean"], row["paired_anew"]["interquartile_mean"], row["spike"]
+    said = f"misses {_in_100(middle)}" if middle["n"] else f"has no error to show: {missing(middle)}"
+    if anew["n"]:
+        said += f"; with its test images paired anew, {_in_100(anew)}"
+    if spike["n"]:
+        said += f"; {spike['spikes']} of {spike['n']} rounds end in a loss spike ({_interval(spike, '.3f')})"
+    return _finding("fresh", f"In fresh rounds, `{model}` {said}.", middle, model=model)
+
+
+def _least_error(parts: Mapping[str, Row], errors: Mapping[str, Row]) -> Iterator[Finding]:
+    """State the recipe's error, what each of its parts gives, and how far below the study's best network it lies."""
+    if not parts:
+        return
+    whole = parts["nothing"]["error"]
+    if whole["low"] is None:
+        said = f"The recipe for the least error cannot be judged: {missing(whole)}."
+    else:
+        said = f"One network trained by the recipe on as many pairs misses {_in_100(whole)} on new pairs, in the mean."
+    yield _finding("least_error", said, whole, left_out="nothing")
+    best: Row = min(
+        (row["interquartile_mean"] | {"model": model} for model, row in errors.items()), key=_or_one, default={}
+    )
+    if whole["estimate"] and best.get("estimate"):
+        times = best["estimate"] / whole["estimate"]
+        which = f"`{best['model']}`, the best of the study's own networks,"
+        said = f"On new pairs, {which} misses {best['estimate']:.4f}: {times:.1f} times as much as the recipe."
+        yield _finding("least_error", said, {}, left_out="all")
+    changes = {LEFT_OUT[part]: row["change"] for part, row in parts.items() if part != "nothing"}
+    gives = [f"without {name} it {says(row)}" for name, row in changes.items() if told(row) != CANNOT_TELL]
+    unknown = [name for name, row in changes.items() if told(row) == CANNOT_TELL]
+    if changes:
+        said = "; ".join([*gives, *([f"what {listed(unknown)} give cannot be told"] if unknown else [])])
+        yield _finding("least_error", f"Of the recipe's parts: {said}.", {}, left_out="each")
+
+
+def _or_one(row: Row) -> float:
+    return 1.0 if row["estimate"] is None else float(row["estimate"])
+
+
+def _variance(models: Mapping[str, Row]) -> Iterator[Finding]:
+    """State where each model's variance comes from, and whether a good seed is worth a search."""
+    bounds = []
+    for model, row in models.items():
+        found = row["components"]
+        if not found:
+            yield _finding("variance", f"Where the variance of `{model}` comes from cannot be told.", {}, model=model)
+            continue
+        variances = {name: max(0.0, component["estimate"]) for name, component in found.items()}
+        total = sum(variances.values()) or 1.0
+        shares = {name: 100 * value / total for name, value in variances.items()}
+        main = [f"{shares[name]:.0f}% between {word}" for name, word in COMPONENTS.items()]
+        rest = 100 - sum(shares[name] for name in COMPONENTS)
+        said = f"The test error of `{model}` has a deviation of {total**0.5:.4f} over rounds; of its variance, "
+        said += f"{listed(main)}, and {rest:.0f}% belong to none of them alone."
+        yield _finding("variance", said, {"shares": shares}, model=model)
+        bounds += [found[name]["high"] / total for name in ("initialisation", "order")]
+    if bounds:
+        most = 100 * min(1.0, max(bounds))
+        said = (
+            f"Alone, neither an initialisation nor an order carries more than {most:.0f}% of the variance in any model"
+        )
+        if most < 100 * LARGE:
+            said = (
+                f"There is no good seed: {said[0].lower()}{said[1:]}, so that one which does well on one data set does "
+            )
+            said += "not on the next."
+        else:
+            said = "Whether there is a good seed cannot be told: an initialisation or an order may carry up to "
+            said += f"{most:.0f}% of the variance."
+        yield _finding("variance", said, {}, model=None)
+
+
+def _spikes(parameters: Mapping[str, Sequence[Row]]) -> Iterator[Finding]:
+    """State how often rounds spike, at which values that differs, and what to set."""
+    rows = [(name, row) for name, values in parameters.items() for row in values]
+    own = next((row for _, row in rows if row["chosen"]), None)
+    if own is None:
+        return
+    late, ended = own["late"], own["ended"]
+    said = (
+        f"As the study trains, {late['spikes']} of {late['n']} rounds have a loss spike in the second half of training "
+    )
+    said += f"({_interval(late, '.2f')}), and {ended['spikes']} end in one ({_interval(ended, '.2f')})."
+    yield _finding("spikes", said, late, value=None)
+    others = [(PARAMETERS[name].format(row["value"]), row) for name, row in rows if not row["chosen"]]
+    for words, row in others:
+        found = row["late"]
+        said = f"With {words}, {found['spikes']} of {found['n']} do ({_interval(found, '.2f')}), and the test error "
+        said += f"{_changes(row['change'])}."
+        yield _finding("spikes", said, found, value=words)
+    calmer = [words for words, row in others if row["late"]["high"] < late["low"]]
+    wilder = [words for words, row in others if row["late"]["low"] > late["high"]]
+    kept = [words for words, row in others if words in calmer and told(row["change"]) in (LOWER, SAME)]
+    parts = [f"{listed(calmer)} {_makes(calmer)} spikes rarer"] if calmer else []
+    parts += [f"{listed(wilder)} {_makes(wilder)} them more frequent"] if wilder else []
+    said = f"{'; '.join(parts)}." if parts else "No value that was tried changes their frequency for certain."
+    if kept:
+        said += f" The error is none the worse for {listed(kept)}: set that where a spike would cost something."
+    yield _finding("spikes", said[0].upper() + said[1:], {}, value="advice")
+
+
+def _makes(words: Sequence[str]) -> str:
+    return "makes" if len(words) == 1 else "make"
+
+
+def _changes(row: Row) -> str:
+    if row["low"] is None:
+        return f"cannot be compared: {missing(row)}"
+    if told(row) == CANNOT_TELL:
+        return f"is not told apart ({_interval(row, '+.4f')})"
+    if told(row) == SAME:
+        return f"is the same within {max(abs(row['low']), abs(row['high'])):.4f}"
+    return f"{'falls' if told(row) == LOWER else 'rises'} by {size(row)}"
+
+
+def _other_data(rows: Mapping[str, Row]) -> Iterator[Finding]:
+    """State errors and gains on other data, and how much data sets differ."""
+    for name, row in rows.items():
+        mean, between, within = (row[key] for key in ("mean", "between", "within"))
+        gain = name in ("sharing", "auxiliary losses")
+        numbers = {"n": row["sets"], "diverged": row["diverged"]} | mean
+        what = f"the gain of {name}" if gain else f"the error of `{name}`"
+        if mean["low"] is None:
+            yield _finding(
+                "other_data", f"On other digits, {what} cannot be told: it takes two sets.", numbers, about=name
+            )
+            continue
+        value = -mean["estimate"] if gain else mean["estimate"]
+        ends = sorted([-mean["low"], -mean["high"]] if gain else [mean["low"], mean["high"]])
+        said = f"On other digits, {row['sets']} disjoint sets, {what} is {value:.4f} ({ends[0]:.4f} to {ends[1]:.4f})"
+        if between["low"] is not None:
+            said += f"; sets differ by a deviation of {max(0.0, between['estimate']) ** 0.5:.4f}"
+            said += f" ({between['low'] ** 0.5:.4f} to {between['high'] ** 0.5:.4f}), rounds on one set by "
+            said += f"{within['estimate'] ** 0.5:.4f}"
+        yield _finding("other_data", f"{said}.", numbers, about=name)
+
+
+def _in_100(row: Row) -> str:
+    interval = "" if row["low"] is None else f" ({_interval(row)})"
+    return f"{100 * row['estimate']:.1f} of 100 pairs: {row['estimate']:.4f}{interval}, n = {row['n']} rounds"
+
+
+def _interval(row: Row, form: str = ".4f") -> str:
+    return f"{row['low']:{form}} to {row['high']:{form}}"
+
+
+def _finding(kind: str, sentence: str, numbers: Row, **about: Any) -> Finding:
+    known = {name: numbers[name] for name in ("estimate", "low", "high", "n", "diverged", "shares") if name in numbers}
+    return {"kind": kind, "verdict": None, **about, **known, "sentence": sentence}

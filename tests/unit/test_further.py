@@ -1,0 +1,182 @@
+"""The further parts: their numbers, what is said of them, and their figures, on tables that are made for it."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from digitpairs import tables
+from digitpairs.analysis import findings, further, further_findings, spikes
+from digitpairs.errors import StudyError
+from digitpairs.reporting import parts
+from digitpairs.reporting.figures import choosing, least_error, other_data, variance
+from digitpairs.reporting.figures import spikes as spike_figure
+from digitpairs.reporting.page import Bullets, Heading, Picture, flat
+from digitpairs.reporting.style import render
+
+N = 12
+FIGURES = {"least_error": least_error, "variance": variance, "spikes": spike_figure, "other_data": other_data}
+
+
+def rounds(mean: float, n: int = N, seed: int = 0, std: float = 0.002, **columns: Any) -> pd.DataFrame:
+    errors = mean + std * np.random.default_rng(seed).normal(size=n)
+    table = pd.DataFrame({"round": range(1, n + 1), "train_loss": 0.001, "train_error": 0.0, "test_error": errors})
+    return table.assign(**columns)
+
+
+def crossed(model: str, **deviations: float) -> pd.DataFrame:
+    rng = np.random.default_rng(1)
+    levels = {"dataset": 12, "initialisation": 4, "order": 4}
+    effects = {name: deviations.get(name, 0.0) * rng.normal(size=n) for name, n in levels.items()}
+    rows = [
+        (d, i, o, 0.1 + effects["dataset"][d] + effects["initialisation"][i] + effects["order"][o])
+        for d in range(12)
+        for i in range(4)
+        for o in range(4)
+    ]
+    table = pd.DataFrame(rows, columns=[*levels, "test_error"]).assign(model=model)
+    table["test_error"] += deviations.get("rest", 0.01) * rng.normal(size=len(table))
+    return table
+
+
+def spiky(late: int, **columns: Any) -> pd.DataFrame:
+    return rounds(0.03, late_spikes=[1] * late + [0] * (N - late), model="siamese_aux", **columns)
+
+
+def sets(model: str, mean: float) -> pd.DataFrame:
+    of_set = np.random.default_rng(2).normal(0, 0.01, 6)
+    return pd.concat(
+        rounds(mean + of_set[number], n=3, seed=number, model=model, set=number).assign(
+            round=range(3 * number, 3 * number + 3)
+        )
+        for number in range(6)
+    )
+
+
+def study() -> dict[str, pd.DataFrame]:
+    own = {"learning_rate": 0.01, "decay": 0.0}
+    return {
+        "fresh": pd.concat(
+            rounds(mean, arm=arm, model=model, paired_anew_error=mean + 0.001)
+            for arm in ("resampled", "grid")
+            for model, mean in (("baseline", 0.18), ("siamese", 0.1))
+        ),
+        "least_error": pd.concat(
+            rounds(0.011 + more, left_out=part) for part, more in (("nothing", 0), ("shift", 0.01), ("dropout", 0))
+        ),
+        "variance": pd.concat([crossed("baseline"), crossed("siamese", dataset=0.02)]),
+        "spikes": pd.concat(
+            [
+                spiky(9, parameter="learning_rate", value=own["learning_rate"], chosen=True),
+                spiky(8, parameter="learning_rate", value=0.005, chosen=False),
+                spiky(9, parameter="decay", value=own["decay"], chosen=True),
+                spiky(0, parameter="decay", value=50.0, chosen=False),
+            ]
+        ),
+        "other_data": pd.concat([sets("baseline", 0.18), sets("siamese", 0.1), sets("siamese_aux", 0.03)]),
+    }
+
+
+def numbers(made: dict[str, pd.DataFrame], **more: Any) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(tables.to_json(further.tabulate(made) | {"errors": {}} | more))
+    return found
+
+
+def said(found: dict[str, Any], kind: str) -> str:
+    return " ".join(row["sentence"] for row in findings.select(further_findings.state(found), kind))
+
+
+def test_every_part_says_three_sentences_of_its_numbers() -> None:
+    errors = {"resampled": {"siamese_aux": {"interquartile_mean": {"estimate": 0.022}}}}
+    found = numbers(study(), errors=errors)
+    assert "In fresh rounds, `siamese` misses 10.0 of 100 pairs" in said(found, "fresh")
+    assert "0 of 12 rounds end in a loss spike" in said(found, "fresh")
+    least = said(found, "least_error")
+    assert "misses 1.1 of 100 pairs" in least and "2.0 times as much as the recipe" in least
+    assert "without shifts it raises the test error by 0.0100" in least
+    assert "without dropout it changes the test error by less than 0.01" in least
+    assert "There is no good seed" in said(found, "variance")
+    shares = {f["model"]: f["shares"] for f in further_findings.state(found) if f.get("shares")}
+    assert shares["siamese"]["dataset"] > 50 > shares["baseline"]["dataset"]
+    assert "`siamese_aux` is 0.0" in said(found, "other_data") and "6 disjoint sets" in said(found, "other_data")
+    assert "the gain of sharing is 0.0800" in said(found, "other_data")
+    for kind in further.PARTS:
+        assert len(findings.select(further_findings.state(found), kind)) >= (3 if kind != "fresh" else 2)
+
+
+def test_what_to_set_against_spikes_is_what_makes_them_rarer_at_no_cost() -> None:
+    made = study()
+    text = said(numbers(made), "spikes")
+    assert "9 of 12 rounds have a loss spike in the second half" in text
+    assert "falls over the last 50 epochs makes spikes rarer" in text
+    assert "rate of 0.005 makes" not in text
+    assert "set that where" in text
+    falls = (made["spikes"]["parameter"] == "decay") & ~made["spikes"]["chosen"]
+    made["spikes"].loc[falls, "test_error"] += 0.05
+    assert "set that where" not in said(numbers(made), "spikes")
+    made["spikes"].loc[falls, "late_spikes"] = 1
+    assert "makes spikes rarer" not in said(numbers(made), "spikes")
+
+
+def test_a_seed_that_matters_is_not_denied() -> None:
+    found = numbers({"variance": crossed("baseline", initialisation=0.05)})
+    assert "cannot be told" in said(found, "variance") and "no good seed" not in said(found, "variance")
+    assert max(found["variance"]["baseline"]["components"]["initialisation"].values()) > 0.05**2 / 4
+
+
+def test_parts_with_too_few_rounds_say_so() -> None:
+    made = {
+        "fresh": rounds(np.nan, arm="resampled", model="baseline"),
+        "least_error": rounds(0.01, n=1, left_out="nothing"),
+        "variance": crossed("baseline").query("dataset == 0"),
+        "other_data": sets("baseline", 0.1).query("set == 0"),
+    }
+    found = numbers(made)
+    assert "all 12 rounds diverged" in said(found, "fresh")
+    assert "cannot be judged" in said(found, "least_error")
+    assert "cannot be told" in said(found, "variance")
+    assert "cannot be told" in said(found, "other_data")
+    assert further_findings.state(numbers({})) == []
+
+
+def test_late_spikes_are_told_from_the_training_loss_alone() -> None:
+    epochs = np.arange(5, 105, 5)
+    calm = pd.DataFrame({"round": 1, "epoch": epochs, "train_loss": 1e-3, "validation_error": 0.5})
+    early, late = calm.assign(round=2), calm.assign(round=3)
+    early.loc[early["epoch"] == 50, "train_loss"] = 0.4
+    late.loc[late["epoch"].isin([75, 80]), "train_loss"] = 0.4
+    small = calm.assign(round=4)
+    small.loc[small["epoch"] == 75, "train_loss"] = 0.02  # twenty times the median, and nothing
+    found = spikes.late(pd.concat([calm, early, late, small, calm.assign(round=5, train_loss=np.nan)]))
+    assert found.to_dict() == {1: 0, 2: 0, 3: 2, 4: 0, 5: 0}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figures_of_parts(name: str) -> None:
+    figure = FIGURES[name]
+    found = numbers(study(), errors={"resampled": {m: {} for m in ("baseline", "siamese")}}, more_data={})
+    assert render(figure.draw(statistics=found), ".svg") == render(figure.draw(statistics=found), ".svg")
+    with pytest.raises(StudyError, match=rf"^statistics: {name} "):
+        figure.draw(statistics=found | {name: {}})
+
+
+def test_the_figure_of_choosing_names_cells() -> None:
+    often = [{"epochs": 50.0, "batch_size": 100.0, "learning_rate": 0.01, "frequency": 1.0, "error": 0.1}]
+    figure = choosing.draw(statistics={"optimism": {"siamese": {"stability": {"often": often}}}})
+    assert [text.get_text() for text in figure.axes[0].texts] == ["50, 100, 0.01: 0.1000"]
+    with pytest.raises(StudyError, match=r"^statistics: optimism "):
+        choosing.draw(statistics={"optimism": {}})
+
+
+def test_each_part_has_a_section_and_those_left_out_are_named() -> None:
+    found = numbers(study() | {"variance": crossed("baseline")})
+    stated = further_findings.state(found)
+    pictures = {name: Picture(name, "Caption.", "Alt.") for name in ("spikes", "other")}
+    blocks = list(flat(parts.compose(found | {"fresh": {}}, stated, pictures)))
+    titles = [block.text for block in blocks if isinstance(block, Heading)]
+    assert titles == ["The least error", "Is there a good seed?", "Loss spikes and Adam", "Other data", "Further parts"]
+    shown = [sentence for block in blocks if isinstance(block, Bullets) for sentence in block.items]
+    assert shown == [row["sentence"] for row in stated if row["kind"] != "fresh"]
+    assert [block.name for block in blocks if isinstance(block, Picture)] == ["spikes"]

@@ -232,7 +232,8 @@ def test_additions_are_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert found and f"{found[1]}. What share shows." in text
 
 
-def test_figures_make_room(tmp_path: Path) -> None:
+def test_figures_make_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(article, "PAGES", 7)
     study = Study()
     study.figures |= {name: SVG % (400, 560) for name in study.figures if name.startswith(("grid", "learning"))}
     text = study.text(tmp_path)

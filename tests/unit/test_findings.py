@@ -202,7 +202,7 @@ def test_a_model_whose_rounds_all_diverge_is_left_out_of_nothing() -> None:
 
 
 def judged(verdict: str, *comparisons: dict[str, Any]) -> dict[str, Any]:
-    texts = {"id": "sharing", "unit": "error", "undecidable": None}
+    texts = {"id": "sharing", "unit": "error", "undecidable": None, "fresh": False}
     effects = [
         {"effect": name, "verdict": verdict, "diverged": 0} | c for name, c in zip("ab", comparisons, strict=False)
     ]
@@ -281,7 +281,7 @@ WORSE = {"estimate": 0.08, "low": 0.07, "high": 0.09}
 
 
 NOTHING = {"estimate": None, "low": None, "high": None, "n": 0, "diverged": 0}
-ERROR = NOTHING | {"interquartile_mean": NOTHING, "spike": NOTHING, "paper_in_prediction": None}
+ERROR = NOTHING | {"std": None, "interquartile_mean": NOTHING, "spike": NOTHING, "paper_in_prediction": None}
 
 
 def test_advice_follows_the_verdicts_on_the_methods() -> None:

@@ -149,7 +149,7 @@ def test_claims_read_as_they_turned_out() -> None:
     (fold,) = re.findall(r"<summary>1\. Sharing: ✗ not reproduced</summary>(.*?)</details>", text, re.DOTALL)
     for said in ("“We achieved", "Restated: Sharing", "Found: Outside of the region below 0: `siamese` minus"):
         assert said in fold
-    assert re.search(r"What would change this: It would take \d intervals that reach .* beyond the bound 0\.", fold)
+    assert re.search(r"What would change this: It would take an interval that reaches .* beyond the bound 0\.", fold)
     assert re.search(r"below 0<[^✗]+✗ not reproduced<[^1]+15<", html(study(means)))
     verdicts = [claim["verdict"] for claim in study(means).claims]
     for verdict, words in {

@@ -21,7 +21,7 @@ def test_which_value_changed_and_in_which_step(study: Study) -> None:
     heat_maps = "figure (3 jobs): figure grid_baseline, grid_siamese, grid_siamese_aux\n"
     assert f"{heat_maps}    code digitpairs.reporting.figures.grid: " in said
     assert "baseline;" not in said
-    following = "grid, select, final (6 jobs), final_rounds, learning_curves, metrics, figure (3 jobs), report"
+    following = "grid, select, final (6 jobs), final_rounds, learning_curves, metrics, figure (4 jobs), report"
     assert said.splitlines()[-1] == f"    {following}"
 
 

@@ -108,9 +108,9 @@ def says(row: Row, what: str = "the test error") -> str:
         verb = "lowers" if verdict == LOWER else "raises"
         return f"{verb} {what} by {size(row)}, {n}"
     if verdict == SAME:
-        return f"changes {what} by less than {SIMILAR:g} ({_between(row, '+.4f')}, {n})"
+        return f"changes {what} by less than {SIMILAR:g} ({between(row, '+.4f')}, {n})"
     corrected = "" if row["low"] <= 0 <= row["high"] else ", after correction for the number of comparisons"
-    return f"makes no difference that these rounds can tell{corrected} ({_between(row, '+.4f')}, {n})"
+    return f"makes no difference that these rounds can tell{corrected} ({between(row, '+.4f')}, {n})"
 
 
 def size(row: Row) -> str:
@@ -119,7 +119,8 @@ def size(row: Row) -> str:
     return f"{abs(row['estimate']):.4f} ({abs(low):.4f} to {abs(high):.4f})"
 
 
-def _between(row: Row, form: str = ".4f") -> str:
+def between(row: Row, form: str = ".4f") -> str:
+    """Return the bounds of an interval."""
     return f"{row['low']:{form}} to {row['high']:{form}}"
 
 
@@ -176,7 +177,7 @@ def _factors(protocol: str, by: Row) -> Finding:
     else:
         sums = {HIGHER: "gain less together than apart", LOWER: "gain more together than apart"}
         words = sums.get(way, "add up, as far as these rounds can tell")
-        said.append(f"the two {words} (interaction {row['estimate']:+.4f}, {_between(row, '+.4f')})")
+        said.append(f"the two {words} (interaction {row['estimate']:+.4f}, {between(row, '+.4f')})")
     sharing, auxiliary = by["sharing"], by["auxiliary"]
     if sharing["low"] is not None and auxiliary["low"] is not None:
         if auxiliary["high"] < sharing["low"]:
@@ -218,7 +219,7 @@ def _claim(number: int, claim: Row) -> Finding:
 
 def _compared(comparison: Row, unit: str) -> str:
     form = "+.4f" if unit == "error" else ".2f"
-    interval = "" if comparison["low"] == comparison["high"] else f" ({_between(comparison, form)})"
+    interval = "" if comparison["low"] == comparison["high"] else f" ({between(comparison, form)})"
     return f"{comparison['effect']} {comparison['estimate']:{form}}{interval}"
 
 
@@ -274,7 +275,7 @@ def _errors(errors: Mapping[str, Mapping[str, Row]]) -> Iterable[Finding]:
             if middle["n"] == 0:
                 said = f"has no error to show: {missing(middle)}"
             else:
-                interval = f" ({_between(middle)})" if middle["low"] is not None else ""
+                interval = f" ({between(middle)})" if middle["low"] is not None else ""
                 lost = f", {middle['diverged']} diverged" if middle["diverged"] else ""
                 said = f"misses {100 * middle['estimate']:.1f} of 100 pairs: {middle['estimate']:.4f}{interval}, the "
                 said += f"interquartile mean of {middle['n']} rounds{lost}, beside a mean of {row['estimate']:.4f}"
@@ -290,7 +291,7 @@ def _errors(errors: Mapping[str, Mapping[str, Row]]) -> Iterable[Finding]:
                 said = "has no rounds to tell loss spikes from"
             else:
                 said = f"ends in a loss spike in {spike['spikes']} of {spike['n']} rounds: a probability of "
-                said += f"{spike['estimate']:.3f} ({_between(spike, '.3f')})"
+                said += f"{spike['estimate']:.3f} ({between(spike, '.3f')})"
                 if spike["spikes"] and spike["without"]["estimate"] is not None:
                     said += f"; without one, its mean error is {spike['without']['estimate']:.4f}"
             yield {"kind": "spike", "verdict": None, **key, **numbers, "sentence": f"{where}, `{model}` {said}."}
@@ -319,7 +320,7 @@ def _at_the_papers(model: str, row: Row) -> Finding:
     """State our error at the paper's own configuration beside the paper's."""
     theirs = paper.RESULTS[model]
     ours = f"{row['estimate']:.4f}" if row["n"] else f"unknown ({missing(row)})"
-    interval = f" ({_between(row)}, n = {row['n']} rounds)" if row["low"] is not None else ""
+    interval = f" ({between(row)}, n = {row['n']} rounds)" if row["low"] is not None else ""
     return {"kind": "paper", "model": model, "verdict": None, **row} | {
         "sentence": f"At the paper's own configuration, the error of `{model}` is {ours}{interval} on our pairs, and "
         f"{theirs.test_error:.4f} ± {theirs.test_error_std:.4f} (n = {paper.ROUNDS}) on the paper's."
@@ -385,7 +386,7 @@ def _selection(model: str, entry: Row) -> Finding:
     if flattery["low"] is None:
         luck = f"how much the test error flatters its own choice cannot be judged: {missing(flattery)}"
     else:
-        luck = f"the test error flatters its own choice by {flattery['estimate']:+.4f} ({_between(flattery, '+.4f')})"
+        luck = f"the test error flatters its own choice by {flattery['estimate']:+.4f} ({between(flattery, '+.4f')})"
     numbers = {name: flattery[name] for name in ("estimate", "low", "high", "n", "diverged")}
     return {"kind": "selection", "model": model, "verdict": None, **numbers, "sentence": f"{again}; {bracket}; {luck}."}
 

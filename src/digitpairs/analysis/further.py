@@ -31,11 +31,11 @@ def fresh(table: pd.DataFrame) -> dict[str, Any]:
 
 def _fresh(rounds: pd.DataFrame) -> dict[str, Any]:
     anew = rounds.get(PAIRED_ANEW, pd.Series(dtype=float))
-    return to_dict(summarise(rounds["test_error"])) | {
-        "interquartile_mean": interquartile_mean(rounds["test_error"])._asdict(),
-        "paired_anew": to_dict(summarise(anew)) | {"interquartile_mean": interquartile_mean(anew)._asdict()},
-        "spike": spikes.probability(rounds),
-    }
+    return _means(rounds["test_error"]) | {"paired_anew": _means(anew), "spike": spikes.probability(rounds)}
+
+
+def _means(errors: "pd.Series[Any]") -> dict[str, Any]:
+    return to_dict(summarise(errors)) | {"interquartile_mean": interquartile_mean(errors)._asdict()}
 
 
 def spike_rates(table: pd.DataFrame) -> dict[str, Any]:
@@ -96,15 +96,9 @@ def least_error(table: pd.DataFrame) -> dict[str, Any]:
     whole = by_part[WHOLE]
     parts = {part: rounds for part, rounds in by_part.items() if part != WHOLE}
     changes = corrected(compare(paired(whole, rounds)) for rounds in parts.values())
-    return {WHOLE: {"error": _both(whole)}} | {
-        part: {"error": _both(rounds), "change": change}
+    return {WHOLE: {"error": _means(whole["test_error"])}} | {
+        part: {"error": _means(rounds["test_error"]), "change": change}
         for (part, rounds), change in zip(parts.items(), changes, strict=True)
-    }
-
-
-def _both(rounds: pd.DataFrame) -> dict[str, Any]:
-    return to_dict(summarise(rounds["test_error"])) | {
-        "interquartile_mean": interquartile_mean(rounds["test_error"])._asdict()
     }
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from digitpairs.analysis.claims import CANNOT_TELL
-from digitpairs.analysis.findings import LOWER, SAME, Finding, Row, listed, missing, says, size, told
+from digitpairs.analysis.findings import LOWER, SAME, Finding, Row, between, listed, missing, says, size, told
 
 LARGE = 0.5  # share of the variance from which on a choice of seeds is worth the search
 COMPONENTS = {"dataset": "data sets", "initialisation": "initialisations", "order": "orders"}
@@ -41,7 +41,7 @@ def _fresh(model: str, row: Row) -> Finding:
     if anew["n"]:
         said += f"; with its test images paired anew, {_in_100(anew)}"
     if spike["n"]:
-        said += f"; {spike['spikes']} of {spike['n']} rounds end in a loss spike ({_interval(spike, '.3f')})"
+        said += f"; {spike['spikes']} of {spike['n']} rounds end in a loss spike ({between(spike, '.3f')})"
     return _finding("fresh", f"In fresh rounds, `{model}` {said}.", middle, model=model)
 
 
@@ -94,14 +94,12 @@ def _variance(models: Mapping[str, Row]) -> Iterator[Finding]:
         bounds += [found[name]["high"] / total for name in ("initialisation", "order")]
     if bounds:
         most = 100 * min(1.0, max(bounds))
-        said = (
-            f"Alone, neither an initialisation nor an order carries more than {most:.0f}% of the variance in any model"
-        )
         if most < 100 * LARGE:
-            said = (
-                f"There is no good seed: {said[0].lower()}{said[1:]}, so that one which does well on one data set does "
+            said = "There is no good seed: alone, neither an initialisation nor an order carries more than "
+            said += (
+                f"{most:.0f}% of the variance in any model, so that one which does well on one data set does not on "
             )
-            said += "not on the next."
+            said += "the next."
         else:
             said = "Whether there is a good seed cannot be told: an initialisation or an order may carry up to "
             said += f"{most:.0f}% of the variance."
@@ -118,12 +116,12 @@ def _spikes(parameters: Mapping[str, Sequence[Row]]) -> Iterator[Finding]:
     said = (
         f"As the study trains, {late['spikes']} of {late['n']} rounds have a loss spike in the second half of training "
     )
-    said += f"({_interval(late, '.2f')}), and {ended['spikes']} end in one ({_interval(ended, '.2f')})."
+    said += f"({between(late, '.2f')}), and {ended['spikes']} end in one ({between(ended, '.2f')})."
     yield _finding("spikes", said, late, value=None)
     others = [(PARAMETERS[name].format(row["value"]), row) for name, row in rows if not row["chosen"]]
     for words, row in others:
         found = row["late"]
-        said = f"With {words}, {found['spikes']} of {found['n']} do ({_interval(found, '.2f')}), and the test error "
+        said = f"With {words}, {found['spikes']} of {found['n']} do ({between(found, '.2f')}), and the test error "
         said += f"{_changes(row['change'])}."
         yield _finding("spikes", said, found, value=words)
     calmer = [words for words, row in others if row["late"]["high"] < late["low"]]
@@ -145,7 +143,7 @@ def _changes(row: Row) -> str:
     if row["low"] is None:
         return f"cannot be compared: {missing(row)}"
     if told(row) == CANNOT_TELL:
-        return f"is not told apart ({_interval(row, '+.4f')})"
+        return f"is not told apart ({between(row, '+.4f')})"
     if told(row) == SAME:
         return f"is the same within {max(abs(row['low']), abs(row['high'])):.4f}"
     return f"{'falls' if told(row) == LOWER else 'rises'} by {size(row)}"
@@ -174,12 +172,8 @@ def _other_data(rows: Mapping[str, Row]) -> Iterator[Finding]:
 
 
 def _in_100(row: Row) -> str:
-    interval = "" if row["low"] is None else f" ({_interval(row)})"
+    interval = "" if row["low"] is None else f" ({between(row)})"
     return f"{100 * row['estimate']:.1f} of 100 pairs: {row['estimate']:.4f}{interval}, n = {row['n']} rounds"
-
-
-def _interval(row: Row, form: str = ".4f") -> str:
-    return f"{row['low']:{form}} to {row['high']:{form}}"
 
 
 def _finding(kind: str, sentence: str, numbers: Row, **about: Any) -> Finding:

@@ -54,6 +54,7 @@ def typeset(
         "cells": selection.cells(grid).astype(object).where(lambda table: table.notna(), None).to_dict("records"),
         "data": wording(params.data.model_dump())._asdict(),
         "texts": texts,
+        "parts": {part: title for part, (title, _) in PARTS.items()},
         "paper": {"rounds": paper.ROUNDS, "results": published, "level": LEVEL},
     }
     shown = {name: f"{name}.svg" for name in figures}

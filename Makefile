@@ -4,6 +4,9 @@ PYTHON ?= python3
 # snakemake and dvc start each other and python by name: nobody needs to activate the environment.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
+# With these, a shell or Git would be elsewhere than here.
+unexport BASH_ENV CDPATH ENV GIT_DIR GIT_INDEX_FILE GIT_PREFIX GIT_WORK_TREE
+
 .PHONY: help
 help:
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,14 +43,16 @@ report: setup without-git  ## the whole study, from raw digits to reports/report
 	snakemake --cores all
 	@echo "The report: $(CURDIR)/reports/report.html"
 
-# A download without .git has results and a remote all the same.
+# A download without .git has results and a remote all the same, also where it lies in somebody's repository.
 .PHONY: without-git
 without-git:
-	@git rev-parse --git-dir >/dev/null 2>&1 || dvc config --local core.no_scm true
+	@if [ ! -e .git ]; then dvc config --local core.no_scm true; \
+	elif grep -qs no_scm .dvc/config.local; then dvc config --local --unset core.no_scm; fi
 
 .PHONY: in-git
 in-git:
-	@git rev-parse --git-dir >/dev/null 2>&1 || { echo "error: this needs Git's history: clone the repository" >&2; exit 1; }
+	@[ -e .git ] || { echo "error: this needs Git's history: clone the repository" >&2; exit 1; }
+	@git rev-parse --git-dir >/dev/null
 
 .PHONY: quick
 quick: setup  ## the same study in miniature (two minutes), in its own folder: quick/reports/report.html

@@ -1,6 +1,7 @@
 # Shared by all rules: params.yaml and the plan of the study, exact reruns, the environment of the steps.
 import functools
 import json
+import logging
 import os
 import shlex
 import sys
@@ -14,6 +15,7 @@ from digitpairs.surroundings import unwanted
 
 for variable in unwanted(os.environ):  # before `folders` reads where the user's caches are
     del os.environ[variable]
+logging.raiseExceptions = False  # a console that is gone, as in `snakemake -n | head`, is nothing to tell of
 if sys.warnoptions:
     warnings.simplefilter("ignore")  # as errors, libraries' warnings would end Snakemake itself
 
@@ -57,8 +59,10 @@ from digitpairs.plan import (
 exactrun.install(unversioned="results/final/resampled.*/rounds.safetensors")  # as .dvcignore says
 
 if config or workflow.configfiles:
-    names = ", ".join([*config, *map(os.path.relpath, workflow.configfiles)])
-    sys.exit(f"error: --config and --configfile change nothing here ({names}): edit params.yaml")
+    names = ", ".join([*map(os.path.relpath, workflow.configfiles), *workflow.config_settings.config])
+    sys.exit(
+        f"error: --config and --configfile change nothing here ({names}): edit params.yaml; a profile's `config` is one"
+    )
 try:
     study = load_params("params.yaml")
     # A cell is computed once per machine: an exported SNAKEMAKE_OUTPUT_CACHE may name a folder that a team shares.
@@ -70,7 +74,9 @@ except StudyError as error:
 
 # Each step runs the code beside this Snakefile with the Python that runs Snakemake, on one thread. Where things lie is
 # told by the environment: Snakemake records commands, and records are shared.
-STEPS = os.getenv("DIGITPAIRS_STEPS", Path(sys.executable).parent)  # tests may have a `python` that starts faster
+STEPS = os.getenv("DIGITPAIRS_STEPS") or Path(sys.executable).parent  # tests may have a `python` that starts faster
+if not Path(STEPS, "python").is_file():
+    sys.exit(f"error: no `python` in {STEPS}, by which steps would start")
 MNIST = Path((study.more_data and study.more_data.folder) or folders.MNIST)
 os.environ.update(
     PATH=f"{STEPS}{os.pathsep}{os.getenv('PATH')}",

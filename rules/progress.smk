@@ -22,4 +22,4 @@ if console != "full":
         progress.stop()
 
     onerror:
-        progress.stop()
+        progress.stop(early=True)

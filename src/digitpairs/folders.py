@@ -1,5 +1,6 @@
 """Per-user cache directories: cells that were trained once, the full MNIST, reproductions."""
 
+import re
 from pathlib import Path
 
 import platformdirs
@@ -12,21 +13,31 @@ CELLS = _CACHE / "cells"
 MNIST = _CACHE / "mnist"
 REPRODUCTIONS = _CACHE / "reproductions"
 
+URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")  # one letter: a drive of Windows
+VARIABLE = re.compile(r"\$\w|\$\{|%\w+%")
+
 
 def cell_cache(exported: str | None, instead: Path) -> Path:
     """Return the absolute folder of the cell cache: `exported`, a value of SNAKEMAKE_OUTPUT_CACHE, or the user's.
 
     The folder is made. `instead` takes the place of the user's own where that cannot be made, as in a home that is
-    read-only. Raises `StudyError` where `exported` is a URL, or a folder that neither exists nor can be made.
+    read-only. Raises `StudyError` where `exported` is a URL, names a variable or a user that is not known, or is a
+    folder that neither exists nor can be made.
     """
-    if exported and "://" in exported:
-        raise StudyError(f"SNAKEMAKE_OUTPUT_CACHE = {exported!r} is a URL; allowed is a folder")
-    folder = Path(exported).expanduser() if exported and exported.strip() else CELLS
+    given = f"SNAKEMAKE_OUTPUT_CACHE = {exported!r}"
+    if exported and URL.match(exported):
+        raise StudyError(f"{given} is a URL; allowed is a folder")
+    if exported and VARIABLE.search(exported):
+        raise StudyError(f"{given} names a variable, which nothing has replaced by its value; allowed is a folder")
+    try:
+        folder = Path(exported).expanduser() if exported and exported.strip() else CELLS
+    except RuntimeError as error:
+        raise StudyError(f"{given} is of a user whose home is not known; allowed is a folder") from error
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         if folder != CELLS:
-            raise StudyError(f"SNAKEMAKE_OUTPUT_CACHE = {exported!r} is no folder: {error.strerror}") from error
+            raise StudyError(f"{given} is no folder: {error.strerror}") from error
         folder = instead
         folder.mkdir(parents=True, exist_ok=True)
     return folder.absolute()

@@ -146,9 +146,9 @@ class MoreData(_Section):
 class Fresh(_Section):
     """Rounds after those of `final` and of the grid, which decide. More rounds train only the new blocks."""
 
-    models: Annotated[list[Model], Field(min_length=1), AfterValidator(_each_once)]
-    resampled: Rounds  # on new pairs
-    fixed: Annotated[int, Field(ge=0, le=10_000)] = 0  # final ones on one dataset, and as many of the grid's cell
+    resampled: Annotated[dict[Model, Rounds], Field(min_length=1)]  # on new pairs, by model
+    fixed: Annotated[int, Field(ge=0, le=10_000)] = 0  # of the paper's models: final ones on the grid's dataset, and as
+    # many of the grid's chosen cell
     batch_norm: Annotated[int, Field(ge=0, le=10_000)] = 0  # of the baseline with the other place, on new pairs
     block: Rounds  # rounds that one step trains
     pairings: Annotated[int, Field(ge=0, le=1000)] = 0  # of each round's test images
@@ -174,6 +174,7 @@ class Variance(_Section):
     """Data sets, initialisations and orders of the pairs, crossed, for the chosen configurations."""
 
     models: Annotated[list[Model], Field(min_length=1), AfterValidator(_each_once)]
+    epochs: Count | None = None  # null: as many as were chosen
     datasets: Annotated[int, Field(ge=2, le=10_000)]
     initialisations: Annotated[int, Field(ge=2, le=1000)]
     orders: Annotated[int, Field(ge=2, le=1000)]
@@ -321,14 +322,16 @@ def _beyond(params: Params) -> Iterator[str]:
             f"least_error.ablation_rounds = {least.ablation_rounds} should be at most "
             f"least_error.rounds = {least.rounds}, with which they are compared"
         )
-    if (fresh := params.fresh) and fresh.batch_norm > fresh.resampled:
-        yield (
-            f"fresh.batch_norm = {fresh.batch_norm} should be at most fresh.resampled = {fresh.resampled}, "
-            "with which they are compared"
-        )
-    if fresh and fresh.batch_norm and "baseline" not in fresh.models:
-        yield f"fresh.batch_norm = {fresh.batch_norm} should be 0 without the baseline in fresh.models"
-    for name in ("fresh", "variance", "other_data"):
+    if fresh := params.fresh:
+        most = fresh.resampled.get("baseline", 0)
+        if fresh.batch_norm > most:
+            yield (
+                f"fresh.batch_norm = {fresh.batch_norm} should be at most fresh.resampled.baseline = {most}, "
+                "with which they are compared"
+            )
+        for model in fresh.resampled:
+            yield from _in_grid(params, f"fresh.resampled.{model}", model)
+    for name in ("variance", "other_data"):
         for model in getattr(params, name).models if getattr(params, name) else ():
             yield from _in_grid(params, f"{name}.models: {model}", model)
     if params.spikes:

@@ -217,10 +217,11 @@ class Plan:
         section, final, grid = self.study.fresh, self.study.final.rounds, self.study.grid.rounds
         if not section:
             return []
+        compared = [model for model in section.resampled if model in paper.RESULTS]  # with the grid, by a claim
         arms = [
-            *(("resampled", model, final, section.resampled) for model in section.models),
-            *(("fixed", model, final, section.fixed) for model in section.models),
-            *(("grid", model, grid, section.fixed) for model in section.models),
+            *(("resampled", model, final, rounds) for model, rounds in section.resampled.items()),
+            *(("fixed", model, final, section.fixed) for model in compared),
+            *(("grid", model, grid, section.fixed) for model in compared),
             ("batch_norm", "baseline", final, section.batch_norm),
         ]
         return [

@@ -7,6 +7,7 @@ logger and their `event` (snakemake-interface-logger-plugins).
 
 import contextlib
 import logging
+import os
 import re
 import shutil
 import threading
@@ -77,6 +78,7 @@ class Progress(logging.Handler):
         self.planned, self.finished = len(self.work), 0
         self.total: int | None = None  # steps of the graph, with those that are not to run
         self.running: dict[int, Step] = {}
+        self.failed: set[int] = set()
         self.done = 0.0  # work that was computed, not taken from a cache
         self.started = time.monotonic()
         self.ended = threading.Event()
@@ -89,14 +91,14 @@ class Progress(logging.Handler):
         if not self.consoles:
             return
         self.stream = self.consoles[0].stream
-        self.terminal = self.stream.isatty()
+        self.terminal = self.stream.isatty() and os.getenv("TERM", "dumb") != "dumb"
         for console in self.consoles:
             console.addFilter(self._passes)
         logger.addHandler(self)
         self.thread.start()
 
-    def stop(self) -> None:
-        """Give the console back, and say how many steps ran."""
+    def stop(self, *, early: bool = False) -> None:
+        """Give the console back, and say how many steps ran; `early` where one failed or somebody stopped the run."""
         self.ended.set()
         self.logger.removeHandler(self)
         for console in self.consoles:
@@ -104,12 +106,18 @@ class Progress(logging.Handler):
         if self.consoles:
             if self.terminal:
                 self._write(CLEAR)
-            unneeded = self.planned - self.finished
-            verb = "was" if unneeded == 1 else "were"
-            said = f", {unneeded} of {self.planned} {verb} not needed: their input turned out to be as before"
-            plural = "" if self.finished == 1 else "s"
             took = duration(time.monotonic() - self.started)
-            self._write(f"Done: {self.finished} step{plural} in {took}{said if unneeded > 0 else ''}\n")
+            self._write(f"{self._stopped_early(took) if early else self._done(took)}\n")
+
+    def _done(self, took: str) -> str:
+        unneeded = self.planned - self.finished
+        was, their = ("was", "its") if unneeded == 1 else ("were", "their")
+        said = f", {unneeded} of {self.planned} {was} not needed: {their} input turned out to be as before"
+        return f"Done: {_steps(self.finished)} in {took}{said if unneeded > 0 else ''}"
+
+    def _stopped_early(self, took: str) -> str:
+        lead = f"Failed: {_steps(len(self.failed))}" if self.failed else f"Stopped: {len(self.running)} running"
+        return f"{lead}; {self.finished} of {self.planned} done in {took}. The next call goes on from there."
 
     def _write(self, text: str) -> None:
         """Write to the console; a run goes on without one, as in `snakemake 2>&1 | head`."""
@@ -135,12 +143,14 @@ class Progress(logging.Handler):
                 self.running[job] = Step(name, time.monotonic(), log and Path(log), self.work.get(job, 0.0))
             case "job_finished":
                 self.finished += 1
+                self.failed.discard(record.job_id)  # type: ignore[attr-defined]
                 step = self.running.pop(record.job_id, None)  # type: ignore[attr-defined]
                 work = self.work.pop(record.job_id, 0.0)  # type: ignore[attr-defined]
                 if step and time.monotonic() - step.started > REWRITE:
                     self.done += work
             case "job_error":
                 self.running.pop(record.jobid, None)  # type: ignore[attr-defined]
+                self.failed.add(record.jobid)  # type: ignore[attr-defined]
             case "progress":  # after a checkpoint, the graph has more steps
                 total: int = record.total  # type: ignore[attr-defined]
                 self.planned += max(0, total - (self.total or total))
@@ -168,6 +178,10 @@ class Progress(logging.Handler):
         ]
         more = [f"{len(steps) - SHOWN} more"] if len(steps) > SHOWN else []
         return f"{self.finished} of {self.planned} steps done{togo}; now: {'; '.join([*names, *more]) or 'starting'}"
+
+
+def _steps(count: int) -> str:
+    return f"{count} step{'' if count == 1 else 's'}"
 
 
 def _work(job: Any) -> float:

@@ -1,5 +1,7 @@
 """Which jobs run: for reasons of content, decided again before each job starts."""
 
+import contextlib
+import signal
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -17,7 +19,12 @@ _checksum, _is_checksum_eligible = _IOFile.checksum, _IOFile.is_checksum_eligibl
 
 
 class ContentReason(Reason):  # type: ignore[misc]
-    """A reason to run; a missing record is one, too."""
+    """A reason to run; a missing record is one, too, and outputs that are not what their records say: `altered`."""
+
+    def clear(self) -> None:
+        """Forget all reasons."""
+        super().clear()
+        self.altered: set[str] = set()
 
     def __bool__(self) -> bool:
         return super().__bool__() or bool(self.no_metadata and not self.finished)
@@ -30,15 +37,19 @@ class ContentDAG(DAG):  # type: ignore[misc]
         super().__init__(*args, **options)
         self._reason: defaultdict[Any, ContentReason] = defaultdict(ContentReason)
         self.max_checksum_file_size = sys.maxsize
+        if self.workflow.dryrun:
+            with contextlib.suppress(ValueError):  # not in the main thread
+                signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `snakemake -n | head` ends with its reader, in silence
 
     def _waiting(self, job: Any) -> bool:
         running = {single for group in self._running for single in (group if group.is_group() else [group])}
         return not (self.finished(job) or job in running)
 
     async def check_incomplete(self) -> None:
-        """Rerun jobs that a killed run left incomplete."""
+        """Rerun jobs of which a killed run left an output that has no checksum; others match theirs, or run anyway."""
         if not self.ignore_incomplete:
-            self.forcefiles.update(await self.incomplete_files())
+            left = await self.incomplete_files()
+            self.forcefiles.update(path for path in left if self.workflow.persistence.has_no_checksum(path))
 
     async def update_needrun(self, create_inventory: bool = False) -> None:
         """Forget the reasons of jobs that have not started, and find them anew."""

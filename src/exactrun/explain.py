@@ -66,7 +66,9 @@ def _reasons(reason: Any, names: Mapping[str, str]) -> Iterator[str]:
         yield "it takes other files than when it ran"
     if reason.software_stack_changed:
         yield "its software environment changed"
-    if reason.no_metadata and not reason.missing_output:
+    if altered := getattr(reason, "altered", None):
+        yield f"its output is not as it was made: {_list(altered)}"
+    elif reason.no_metadata and not reason.missing_output:
         yield "no record says what its files were made of"
 
 

@@ -83,7 +83,7 @@ class Persistence(FilePersistence):  # type: ignore[misc]
 
     def has_metadata(self, job: Any) -> bool:
         """Return True if every output is there, has a record, and matches its checksum."""
-        outputs = [path for path in job.output if not (path.is_storage or self.unversioned.fullmatch(str(path)))]
+        outputs = [path for path in job.output if not self.has_no_checksum(path)]
         missing = {
             path for path in outputs if not (Path(path).exists() or any(is_flagged(path, flag) for flag in TRANSIENT))
         }
@@ -91,7 +91,10 @@ class Persistence(FilePersistence):  # type: ignore[misc]
             self.dag.reason(job).missing_output.update(missing)
             return False
         if super().has_metadata(job):
-            return all(map(self._intact, map(str, outputs)))
+            altered = {path for path in map(str, outputs) if not self._intact(path)}
+            if altered and self.dag:
+                self.dag.reason(job).altered = altered  # for `explain`
+            return not altered
         touches = self.dag and self.dag.workflow.touch
         if not touches and any(Path(path).exists() for path in job.output):
             _warn(
@@ -99,6 +102,10 @@ class Persistence(FilePersistence):  # type: ignore[misc]
                 "results; `snakemake --touch` takes results for what they are."
             )
         return False
+
+    def has_no_checksum(self, path: _IOFile) -> bool:
+        """Return True for an output whose content is not compared with its record."""
+        return bool(path.is_storage or self.unversioned.fullmatch(str(path)))
 
     def _intact(self, path: str) -> bool:
         output = Path(path)

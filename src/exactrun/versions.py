@@ -20,6 +20,7 @@ REPLACED = {
     "snakemake.dag:DAG.check_output_mtime": "self job expanded_output",
     "snakemake.dag:DAG.print_reasons": "self",
     "snakemake.jobs:Reason.__bool__": "self",
+    "snakemake.jobs:Reason.clear": "self",
     "snakemake.jobs:Job.outputs_older_than_script_or_notebook": "self",
     "snakemake.jobs:Job.prepare": "self",
     "snakemake.io:_IOFile.protected": "self",

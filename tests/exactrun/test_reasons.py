@@ -8,6 +8,7 @@ import pytest
 from snakemake.jobs import Reason
 from snakemake.persistence import ParamsChange
 
+from exactrun.decisions import ContentReason
 from exactrun.explain import explain
 
 
@@ -45,6 +46,16 @@ def changed(old: list[Any], new: dict[str, Any]) -> str:
 )
 def test_old_and_new_value(old: list[Any], new: dict[str, Any], said: list[str]) -> None:
     assert changed(old, new).splitlines() == ["rule", *(f"    {line}" for line in said)]
+
+
+def test_an_output_that_is_not_what_its_record_says() -> None:
+    reason = ContentReason()
+    reason.no_metadata = True
+    assert explain([("rule", {}, reason, {})]).endswith("    no record says what its files were made of")
+    reason.altered = {"b.csv", "a.csv"}
+    assert explain([("rule", {}, reason, {})]).endswith("    its output is not as it was made: a.csv, b.csv")
+    reason.clear()
+    assert not reason.altered
 
 
 def test_a_table_of_files_is_counted() -> None:

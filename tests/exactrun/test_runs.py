@@ -118,16 +118,32 @@ def test_records_of_snakemake_alone_and_touch(workflow: Callable[..., Study]) ->
     assert study.contents() == before
 
 
-def test_what_a_killed_run_left_half_done_is_made_again(workflow: Callable[..., Study]) -> None:
-    """Without `--rerun-incomplete`, and without Snakemake's advice to forget the record."""
-    study = workflow(CHAIN)
+@pytest.mark.parametrize("unversioned", ["results/b.txt", "$^"])
+def test_what_a_killed_run_left(workflow: Callable[..., Study], unversioned: str) -> None:
+    """It is made again where it is half done, or where no checksum tells; without `--rerun-incomplete`."""
+    study = workflow(f"exactrun.install({unversioned!r})\n{CHAIN}")
     study.snakemake()
     before = study.contents()
-    (study.path / ".snakemake/incomplete").mkdir(exist_ok=True)
     (record,) = (path for path in (study.path / ".snakemake/metadata").iterdir() if '"rule": "b"' in path.read_text())
-    (study.path / ".snakemake/incomplete" / record.name).write_text("{}")
+    mark = study.path / ".snakemake/incomplete" / record.name
+    mark.parent.mkdir(exist_ok=True)
+
+    # Killed before it wrote, or what it wrote was restored, as by `git checkout` or `dvc checkout`.
+    mark.write_text("{}")
+    assert study.snakemake().jobs == ({B} if unversioned == B else set())
+    mark.write_text("{}")
+    (study.path / B).write_text("half")
     assert study.snakemake().jobs == {B}
     assert study.contents() == before
+
+
+@pytest.mark.parametrize("lines", [12, 20])  # Snakemake alone writes the first ones
+def test_a_dry_run_ends_with_its_reader(workflow: Callable[..., Study], lines: int) -> None:
+    study = workflow(CHAIN)
+    said = study.run("sh", "-c", f"snakemake --cores 1 --dry-run --forceall 2>&1 | head -{lines}").output
+    assert len(said.splitlines()) == lines
+    said = study.run("sh", "-c", f"snakemake --cores 1 --dry-run --forceall | head -{lines}").output
+    assert "BrokenPipe" not in said and "Traceback" not in said
 
 
 UNUSUAL = """

@@ -97,9 +97,18 @@ def test_an_odd_folder_in_any_locale_without_home_or_network(
 
 
 def test_what_a_machine_exports_reaches_no_result(study: Study, tmp_path: Path) -> None:
-    """Python's switches, a terminal of no use, another place and time, blanks in paths, files for nobody else."""
+    """Python's switches, a shell's, a terminal of no use, another place and time, blanks, files for nobody else."""
     (tmp_path / "temporary files").mkdir()
+    (tmp_path / "python").write_text("#!/bin/sh\nexit 42\n")
+    (tmp_path / "python").chmod(0o755)
+    (tmp_path / "site.sh").write_text(f"export PATH={tmp_path}:$PATH\n")
     exported = {
+        "BASH_ENV": str(tmp_path / "site.sh"),  # as clusters have it
+        "BASH_FUNC_python%%": "() { exit 42\n}",
+        "SHELLOPTS": "xtrace",
+        "CDPATH": str(tmp_path),
+        "GIT_DIR": str(tmp_path / "other/.git"),  # as in a hook
+        "DIGITPAIRS_STEPS": "",
         "PYTHONOPTIMIZE": "2",  # no docstrings, which the report reads
         "PYTHONWARNINGS": "error",
         "PYTHONSTARTUP": "/nowhere",

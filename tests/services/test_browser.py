@@ -19,7 +19,7 @@ import pandas as pd
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, Dialog, Locator, Page, Route, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Dialog, Locator, Page, Route, ViewportSize, sync_playwright
 from studies import Study
 
 from digitpairs import tables
@@ -47,7 +47,7 @@ CHARTS = {
     "ablations",
     "more_data",
 }
-PHONE = {"width": 390, "height": 844}
+PHONE: ViewportSize = {"width": 390, "height": 844}
 
 
 def rounds(mean: float, n: int, seed: int) -> pd.DataFrame:
@@ -194,11 +194,43 @@ class Opened:
         return self.page.locator(f"#chart-{chart} svg").inner_html()
 
 
-@pytest.fixture
-def opened(browser: Browser, report: Path) -> Iterator[Opened]:
+@pytest.fixture(scope="module")
+def desktop(browser: Browser, report: Path) -> Iterator[Opened]:
+    """The page on a desktop, drawn once: each test that changes a chart has a chart of its own."""
     context = browser.new_context(viewport={"width": 1100, "height": 900})
     yield Opened(context, report)
     context.close()
+
+
+@pytest.fixture(scope="module")
+def phone(browser: Browser, report: Path) -> Iterator[Opened]:
+    """The page on a phone, drawn once."""
+    context = browser.new_context(viewport=PHONE, has_touch=True)
+    yield Opened(context, report)
+    context.close()
+
+
+@pytest.fixture
+def opened(desktop: Opened) -> Iterator[Opened]:
+    """The page as a reader finds it: in light, at its top, every fold shut."""
+    yield desktop
+    restore(desktop)
+
+
+@pytest.fixture(params=["desktop", "phone"])
+def anywhere(request: pytest.FixtureRequest, desktop: Opened, phone: Opened) -> Iterator[Opened]:
+    """The page on a desktop, and on a phone."""
+    yield {"desktop": desktop, "phone": phone}[request.param]
+    restore(desktop, phone)
+
+
+def restore(*pages: Opened) -> None:
+    for opened in pages:
+        opened.page.emulate_media(color_scheme="light")
+        opened.page.mouse.move(0, 0)
+        opened.page.evaluate(
+            "document.querySelectorAll('details').forEach(fold => { fold.open = false; }); scrollTo(0, 0)"
+        )
 
 
 def test_every_chart_is_drawn_and_nothing_is_loaded(opened: Opened) -> None:
@@ -275,7 +307,8 @@ def tooltip(opened: Opened, mark: Locator) -> str:
 
 def test_tooltips_name_rounds_and_n(opened: Opened) -> None:
     cell = tooltip(opened, opened.page.locator("#chart-grid g.mark-rect path").first)
-    assert "Rounds" in cell and "n (rounds)" in cell and "baseline" in cell
+    model = opened.page.locator("#inputs-grid").get_by_label("Model").input_value()
+    assert "Rounds" in cell and "n (rounds)" in cell and model in cell
     assert len(re.findall(r"\b0\.\d+", cell.partition("Rounds")[2])) >= 3
     point = tooltip(opened, opened.page.locator("#chart-rounds g.mark-symbol path").first)
     assert "Test error" in point
@@ -306,9 +339,8 @@ def test_dark_mode_reaches_page_and_charts(opened: Opened) -> None:
     assert f"rgb{corner}" == page
 
 
-def test_a_phone_shows_it_without_scrolling_sideways(browser: Browser, report: Path) -> None:
-    context = browser.new_context(viewport={"width": PHONE["width"], "height": PHONE["height"]}, has_touch=True)
-    page = Opened(context, report).page
+def test_a_phone_shows_it_without_scrolling_sideways(phone: Opened) -> None:
+    page = phone.page
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     beyond = page.evaluate(
         """width => [...document.querySelectorAll(".chart svg text")].filter(text => {
@@ -320,23 +352,21 @@ def test_a_phone_shows_it_without_scrolling_sideways(browser: Browser, report: P
     assert [text for text in beyond if "onerror" not in text] == []
     cut = "all => all.filter(each => each.scrollWidth > each.clientWidth + 1).map(each => each.innerText)"
     assert [text for text in page.locator(".wide").evaluate_all(cut) if "onerror" not in text] == []
-    context.close()
 
 
-@pytest.mark.parametrize("width", [1100, PHONE["width"]])
-def test_the_contents_stay_and_show_the_place(browser: Browser, report: Path, width: int) -> None:
-    context = browser.new_context(viewport={"width": width, "height": 844})
-    page = Opened(context, report).page
+def test_the_contents_stay_and_show_the_place(anywhere: Opened) -> None:
+    page = anywhere.page
+    size = page.viewport_size
+    assert size
     page.get_by_role("navigation").get_by_role("link", name="Method").click()
     page.wait_for_function("document.querySelector('nav [aria-current]')?.textContent === 'Method'")
     assert page.evaluate("scrollY") > 1000
     current = page.locator("nav [aria-current]").bounding_box()
     heading = page.locator("#method").bounding_box()
     assert current and heading
-    assert 0 <= current["y"] < 844 and 0 <= current["x"] < width
-    beside = width >= 1100
+    assert 0 <= current["y"] < size["height"] and 0 <= current["x"] < size["width"]
+    beside = size["width"] > PHONE["width"]
     assert heading["x"] > current["x"] + current["width"] if beside else heading["y"] > current["y"] + current["height"]
-    context.close()
 
 
 def test_numbers_have_true_minus_signs(opened: Opened) -> None:
@@ -357,15 +387,13 @@ def test_numbers_have_true_minus_signs(opened: Opened) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1100, PHONE["width"]])
-def test_nothing_shuts_anyone_out(browser: Browser, report: Path, scheme: Any, width: int) -> None:
+def test_nothing_shuts_anyone_out(anywhere: Opened, scheme: Any) -> None:
     """Run axe-core with every fold open."""
-    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    page = Opened(context, report).page
+    page = anywhere.page
+    page.emulate_media(color_scheme=scheme)
     page.evaluate("document.querySelectorAll('details').forEach(fold => { fold.open = true; })")
     found = Axe().run(page).response["violations"]
     assert [(rule["id"], rule["impact"], rule["nodes"][0]["html"][:200]) for rule in found] == []
-    context.close()
 
 
 def test_snakemakes_own_report_has_every_figure_and_table(browser: Browser, study: Study) -> None:

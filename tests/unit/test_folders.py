@@ -1,5 +1,6 @@
 """The folder of the cell cache, for whatever the user's machine brings."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -29,11 +30,21 @@ def test_an_exported_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert folders.cell_cache("~/cells", instead=tmp_path) == tmp_path / "home/cells"
 
 
-@pytest.mark.parametrize(("exported", "said"), [("s3://bucket/cells", "is a URL"), ("file/cells", "Not a directory")])
+@pytest.mark.parametrize(
+    ("exported", "said"),
+    [
+        ("s3://bucket/cells", "is a URL"),
+        ("s3:bucket/cells", "is a URL"),
+        ("$HOME/cells", "names a variable"),
+        ("${SCRATCH}/cells", "names a variable"),
+        ("~nobody-of-that-name/cells", "is of a user whose home is not known"),
+        ("file/cells", "Not a directory"),
+    ],
+)
 def test_what_is_no_folder_is_refused(
     exported: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").touch()
-    with pytest.raises(StudyError, match=f"^SNAKEMAKE_OUTPUT_CACHE = '{exported}' .*{said}"):
+    with pytest.raises(StudyError, match=f"^SNAKEMAKE_OUTPUT_CACHE = '{re.escape(exported)}' .*{said}"):
         folders.cell_cache(exported, instead=tmp_path / "instead")

@@ -185,18 +185,18 @@ def test_accepted(tmp_path: Path, old: str, new: str) -> None:
         ("least_error: null", "least_error: {}", ["least_error.rounds is missing"]),
         (
             "fresh: null",
-            "fresh: {models: [siamese], resampled: 3, block: 3, blocks: 3}",
-            ["fresh.blocks is an unknown key", "models, resampled, fixed, batch_norm, block, pairings"],
+            "fresh: {resampled: {siamese: 3}, block: 3, blocks: 3}",
+            ["fresh.blocks is an unknown key", "resampled, fixed, batch_norm, block, pairings"],
         ),
         (
             "fresh: null",
-            "fresh: {models: [baseline], resampled: 3, batch_norm: 4, block: 3}",
-            ["fresh.batch_norm = 4 should be at most fresh.resampled = 3"],
+            "fresh: {resampled: {baseline: 3}, batch_norm: 4, block: 3}",
+            ["fresh.batch_norm = 4 should be at most fresh.resampled.baseline = 3"],
         ),
         (
             "fresh: null",
-            "fresh: {models: [deeper], resampled: 3, batch_norm: 2, block: 3}",
-            ["fresh.batch_norm = 2 should be 0 without the baseline", "fresh.models: deeper should be a model of the"],
+            "fresh: {resampled: {deeper: 3}, batch_norm: 2, block: 3}",
+            ["at most fresh.resampled.baseline = 0", "fresh.resampled.deeper should be a model of the grid; allowed"],
         ),
         (
             "variance: null",

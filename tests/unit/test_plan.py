@@ -85,22 +85,24 @@ def test_more_data() -> None:
 
 
 def test_fresh_rounds_come_in_blocks() -> None:
-    section = {"models": ["baseline"], "resampled": 45, "fixed": 20, "batch_norm": 15, "block": 15, "pairings": 5}
+    of_model = {"baseline": 45, "twobranch": 10}
+    section = {"resampled": of_model, "fixed": 20, "batch_norm": 15, "block": 15, "pairings": 5}
     asked = {"fresh": section, "final": {"rounds": 15}}
     fresh = Plan(study(**asked))
     blocks = {
-        "resampled": ("16-30", "31-45", "46-60"),
-        "fixed": ("16-30", "31-35"),
-        "grid": ("3-17", "18-22"),  # after those of the grid
-        "batch_norm": ("16-30",),
+        ("resampled", "baseline"): ("16-30", "31-45", "46-60"),
+        ("resampled", "twobranch"): ("16-25",),  # the claim that needs the other arms is of the paper's models
+        ("fixed", "baseline"): ("16-30", "31-35"),
+        ("grid", "baseline"): ("3-17", "18-22"),  # after those of the grid
+        ("batch_norm", "baseline"): ("16-30",),
     }
     assert fresh.fresh == [
-        (f"results/fresh/{arm}/baseline/rounds~{block}/rounds.csv", {"arm": arm, "model": "baseline"})
-        for arm, of_arm in blocks.items()
+        (f"results/fresh/{arm}/{model}/rounds~{block}/rounds.csv", {"arm": arm, "model": model})
+        for (arm, model), of_arm in blocks.items()
         for block in of_arm
     ]
     # More rounds keep all whole blocks; the last one may be smaller.
-    more = Plan(study(**asked | {"fresh": section | {"resampled": 50}}))
+    more = Plan(study(**asked | {"fresh": section | {"resampled": of_model | {"baseline": 50}}}))
     assert [table for table in more.fresh if table not in fresh.fresh] == [
         ("results/fresh/resampled/baseline/rounds~61-65/rounds.csv", {"arm": "resampled", "model": "baseline"})
     ]

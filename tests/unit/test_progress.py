@@ -53,6 +53,23 @@ def test_steps_are_counted_and_the_rest_was_not_needed(logger: logging.Logger) -
     assert "rule cell" not in console(logger) and "Finished jobid" not in console(logger)
 
 
+def test_a_run_that_was_stopped_or_failed_says_so(logger: logging.Logger) -> None:
+    shown = Progress([job(number) for number in range(4)])
+    shown.start(logger)
+    begin(logger, 0)
+    finish(logger, 0)
+    begin(logger, 1)
+    begin(logger, 2)
+    assert shown._stopped_early("1 s") == "Stopped: 2 running; 1 of 4 done in 1 s. The next call goes on from there."
+    logger.error("failed", extra={"event": "job_error", "jobid": 1})
+    begin(logger, 1)  # as `--retries` has it
+    finish(logger, 1)
+    logger.error("failed", extra={"event": "job_error", "jobid": 2})
+    shown.stop(early=True)
+    assert "Failed: 1 step; 2 of 4 done in 0 s. The next call goes on from there." in console(logger)
+    assert "not needed" not in console(logger)
+
+
 def test_warnings_and_errors_are_shown(logger: logging.Logger) -> None:
     shown = Progress([job(0)])
     shown.start(logger)
@@ -75,7 +92,26 @@ def test_the_console_leaves_out_the_header(logger: logging.Logger) -> None:
     assert console(logger) == "run_info: ...\nplain\n"
 
 
+@pytest.mark.parametrize("term", ["dumb", None])
+def test_a_terminal_that_rewrites_nothing(monkeypatch: pytest.MonkeyPatch, term: str | None) -> None:
+    """As in an editor's shell: lines follow one another."""
+    monkeypatch.delenv("TERM", raising=False)
+    if term:
+        monkeypatch.setenv("TERM", term)
+    monkeypatch.setattr(progress, "REPEAT", 0.01)
+    logger = logging.Logger("test", logging.INFO)
+    logger.addHandler(logging.StreamHandler(Terminal()))
+    shown = Progress([job(0)])
+    shown.start(logger)
+    while console(logger).count("0 of 1 steps done; now: starting\n") < 2:
+        shown.ended.wait(0.01)
+    logger.warning("damaged")
+    shown.stop()
+    assert "\r" not in console(logger) and "\x1b" not in console(logger)
+
+
 def test_a_terminals_line_is_rewritten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(progress, "REWRITE", 0.01)
     logger = logging.Logger("test", logging.INFO)
     logger.addHandler(logging.StreamHandler(Terminal()))

@@ -36,6 +36,14 @@ def test_steps_that_turned_out_not_to_be_needed(study: Study) -> None:
     assert "steps (" not in output  # Snakemake's "2 of 5 steps (40%) done"
 
 
+def test_a_step_that_fails(study: Study) -> None:
+    study.edit("scripts/plot.py", lambda text: f"raise SystemExit(3)\n{text}")
+    figure = "reports/figures/figure_1.svg"
+    output = study.fails("snakemake", "--cores", "2", figure)
+    assert re.search(r"^Failed: 1 step; 0 of 1 done in \d+ s\. The next call goes on from there\.$", output, re.M)
+    assert "not needed" not in output
+
+
 def test_a_table_that_was_pulled_and_cannot_be_computed_here(study: Study) -> None:
     section = {"folder": "nowhere", "rounds": 1, "n_validation": 60, "n_test": 100, "epochs": {100: 1}}
     study.set("more_data", section | {"configurations": {"siamese": "siamese"}})
@@ -60,8 +68,9 @@ def test_files_of_a_model_that_was_removed(study: Study) -> None:
 
 
 def test_a_download_without_git(study: Study) -> None:
-    """`make report` pulls and reports; what needs Git says so in one line."""
-    folder = study.path.parent / "download"
+    """`make report` pulls and reports; what needs Git says so in one line, in somebody's repository, too."""
+    folder = study.path.parent / "somebody's/download"
+    study.git("init", "--quiet", str(folder.parent))
     study.git("archive", "--format=zip", f"--output={folder}.zip", "HEAD")
     shutil.unpack_archive(f"{folder}.zip", folder)
     download = Study(folder, study.cells, study.served)
@@ -72,6 +81,9 @@ def test_a_download_without_git(study: Study) -> None:
         said = download.run("sh", "-c", f"{' '.join(make)} {target} 2>&1 || true").output.splitlines()
         assert said[0] == "error: this needs Git's history: clone the repository"
         assert [line for line in said[1:] if not line.startswith("make: ***")] == []
+    download.git("init", "--quiet")  # a repository after all
+    download.run(*make, "without-git")
+    assert download.dvc("config", "--local", "--list").output == ""
 
 
 def test_readmes_lines_for_a_trained_network(study: Study) -> None:

@@ -51,6 +51,7 @@ def test_snakemake_says_one_line_and_starts_nothing(finished: Study, tmp_path: P
         (["--configfile", "empty.yaml"], {}, "error: --config and --configfile change nothing here (empty.yaml)"),
         ([], {"DIGITPAIRS_CONSOLE": "ful"}, "error: DIGITPAIRS_CONSOLE = 'ful'; allowed is full"),
         ([], {"SNAKEMAKE_OUTPUT_CACHE": "s3://bucket"}, "error: SNAKEMAKE_OUTPUT_CACHE = 's3://bucket' is a URL"),
+        ([], {"DIGITPAIRS_STEPS": "/nowhere"}, "error: no `python` in /nowhere, by which steps would start"),
     ],
 )
 def test_what_is_ignored_is_refused(

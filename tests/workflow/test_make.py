@@ -30,6 +30,11 @@ def test_explain_passes_mistakes_on(study: Study) -> None:
     assert done.endswith("failed\n")
 
 
+def test_what_no_record_fits(study: Study) -> None:
+    study.edit("results/final.csv", lambda text: f"{text}\n")
+    assert "    its output is not as it was made: results/final.csv\n" in make(study, "explain")
+
+
 def test_remote_gc_leaves_what_head_needs_and_the_local_cache(study: Study) -> None:
     needed, local = files(study.path / "remote"), study.path / ".dvc/cache"
     study.edit("results/grid.csv", lambda text: f"{text}\n")

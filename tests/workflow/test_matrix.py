@@ -440,12 +440,12 @@ def new_pairs(*seeds: int) -> set[str]:
 
 def test_row_25_fresh_rounds_train_the_new_blocks(study: Study) -> None:
     after = {"results/fresh.csv"} | STATISTICS | CLAIMS | METRICS | REPORT
-    study.set("fresh", {"models": ["baseline"], "resampled": 3, "fixed": 1, "batch_norm": 2, "block": 2, "pairings": 2})
+    study.set("fresh", {"resampled": {"baseline": 3}, "fixed": 1, "batch_norm": 2, "block": 2, "pairings": 2})
     others = fresh("fixed", "3-3") | fresh("grid", "2-2") | fresh("batch_norm", "3-4")
     assert study.snakemake().jobs == new_pairs(5, 6, 7) | fresh("resampled", "3-4", "5-5") | others | after
-    study.set("fresh.resampled", 4)  # the smaller last block grows
+    study.set("fresh.resampled.baseline", 4)  # the smaller last block grows
     assert study.snakemake().jobs == new_pairs(7, 8) | fresh("resampled", "5-6") | after
-    study.set("fresh.resampled", 6)
+    study.set("fresh.resampled.baseline", 6)
     assert study.snakemake().jobs == new_pairs(9, 10) | fresh("resampled", "7-8") | after
     assert study.snakemake().jobs == set()
 
@@ -471,7 +471,7 @@ PARTS = {
         **{"rounds": 2, "ablation_rounds": 1, "epochs": 2, "batch_size": 20, "learning_rate": 0.01, "one_cycle": True},
         **{"weight_decay": 0.0, "dropout": 0.2, "label_smoothing": 0.0, "shift": 1.0, "distortion": 0.0},
     },
-    "variance": {"models": ["baseline"], "datasets": 3, "initialisations": 2, "orders": 2},
+    "variance": {"models": ["baseline"], "epochs": 1, "datasets": 3, "initialisations": 2, "orders": 2},
     "spikes": {"model": "siamese_aux", "rounds": 3, "beta2": [0.9], "decay": [1]},
     "other_data": {"models": ["siamese"], "sets": 2, "rounds": 2},
 }

@@ -18,6 +18,8 @@ DATA = Path(str(distribution("matplotlib").locate_file("matplotlib/mpl-data")))
 os.environ.pop("MPLBACKEND", None)  # matplotlib refuses to be imported with a backend that it does not know
 with contextlib.chdir(DATA):  # the first matplotlibrc that it looks for is the working folder's: here, its own
     import matplotlib as mpl
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
     from matplotlib.font_manager import fontManager
     from matplotlib.image import imsave
@@ -42,6 +44,7 @@ fontManager.afmlist.clear()
 for font in sorted(DATA.glob("fonts/ttf/*.ttf")):
     fontManager.addfont(font)
 
+DPI = 160  # of a .png, and of an image in an .svg
 UNSIGNED: dict[str, Any] = {"Software": None}  # the same bytes from every version of matplotlib
 
 
@@ -51,10 +54,14 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def render(figure: Figure, suffix: str) -> bytes:
-    """Return the file content for `.svg` or `.png` (160 dpi): the same bytes for the same figure."""
-    backend, metadata = {".svg": ("svg", {"Date": None}), ".png": ("agg", UNSIGNED)}[suffix]
+    """Return the file content for `.svg` or `.png`: the same bytes for the same figure."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format=suffix[1:], backend=backend, dpi=160, metadata=metadata)
+    figure.dpi = DPI
+    # Not by `savefig`, which draws twice: once for the layout, and `draw` finds it, too.
+    if suffix == ".svg":
+        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})  # type: ignore[no-untyped-call]
+    else:
+        FigureCanvasAgg(figure).print_png(buffer, metadata=UNSIGNED)  # type: ignore[no-untyped-call]
     return buffer.getvalue()
 
 

@@ -111,7 +111,7 @@ def newcomer(team: Study, service: Service) -> Study:
 def member(newcomer: Study, tmp_path: Path) -> Study:
     """A copy of that clone, for one test."""
     shutil.copytree(newcomer.path, tmp_path / "member")
-    member = Study(tmp_path / "member", newcomer.cells)
+    member = Study(tmp_path / "member", newcomer.cells, newcomer.served)
     member.env = newcomer.env | {"DVC_SITE_CACHE_DIR": str(tmp_path / "dvc")}
     return member
 

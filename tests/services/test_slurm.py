@@ -17,6 +17,12 @@ RUNNING = "--states=RUNNING"
 
 
 @pytest.fixture(scope="module")
+def finished(finished: Study) -> Study:
+    """The finished study with commands that are processes of their own, as those of its nodes."""
+    return finished.in_real_processes()
+
+
+@pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     with slurm(tmp_path_factory.mktemp("slurm")) as running:
         yield running

@@ -32,6 +32,7 @@ from runpy import run_path
 CLIENT = Path(__file__).with_name("client.py")
 # Leaving out a package makes a step slower and changes nothing else.
 PACKAGES = (
+    "aiobotocore.session",
     "altair",
     "argparse_dataclass",
     "configobj",
@@ -62,6 +63,8 @@ PACKAGES = (
     "dvc_data.index.checkout",
     "dvc_data.index.fetch",
     "dvc_data.index.push",
+    "dvc_s3",
+    "dvc_ssh",
     "fsspec.implementations.memory",
     "jinja2",
     "matplotlib.backends.backend_agg",

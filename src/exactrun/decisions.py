@@ -16,6 +16,7 @@ from exactrun.contents import checksum
 from exactrun.explain import explain
 
 _checksum, _is_checksum_eligible = _IOFile.checksum, _IOFile.is_checksum_eligible
+_is_newer = _IOFile.is_newer
 
 
 class ContentReason(Reason):  # type: ignore[misc]
@@ -118,11 +119,22 @@ def _names(job: Any) -> dict[str, str]:
 async def checksum_of_any(
     self: _IOFile, threshold: int | None = None, force: bool = False, algorithm: Any = None
 ) -> str | None:
-    """Return the checksum of a file or directory, in the way of `_IOFile.checksum`, which knows files alone."""
-    if not self.is_storage and Path(self.file).is_dir():
+    """Return the checksum of a file or directory, in the way of `_IOFile.checksum`, which knows files alone.
+
+    What many jobs share is read once.
+    """
+    asked = algorithm in (None, "sha256") and not self.is_storage
+    if asked and (Path(self.file).is_dir() or await _is_checksum_eligible(self, threshold or sys.maxsize)):
         return f"sha256:{checksum(Path(self.file), known=True)}"
     found: str | None = await _checksum(self, threshold, force=force, algorithm=algorithm)
     return found
+
+
+async def is_newer(self: _IOFile, time: float) -> bool:
+    """Return True for input whose content can be compared, which is what follows: its time says nothing."""
+    if self.is_storage or not await self.is_checksum_eligible(sys.maxsize):
+        return bool(await _is_newer(self, time))
+    return not self.is_ancient
 
 
 async def is_checksum_eligible(self: _IOFile, threshold: int) -> bool:

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 from snakemake.io import _IOFile, is_flagged
 from snakemake.jobs import Job
@@ -42,6 +42,7 @@ class Persistence(FilePersistence):  # type: ignore[misc]
             _refuse(error.filename, error.strerror)
         self.max_checksum_file_size = sys.maxsize
         self.took: dict[str, float] = {}  # seconds, by path, of outputs that came from the cache
+        self.before: dict[str, dict[str, str]] = {}  # checksums of input when a job started, by its outputs
 
     def _io_write(self, subject: str, json_value: Any, id: str, *mode: int) -> None:
         """Write a new file: the old one may be a link into DVC's cache."""
@@ -52,8 +53,13 @@ class Persistence(FilePersistence):  # type: ignore[misc]
         """Write the output's own checksum beside those of its input, and a checksum of the record itself."""
         content = dict(record.items())
         content["starttime"] = self._start(key, content["endtime"])
+        after = content["input_checksums"] or {}
+        before = self.before.pop(key, {})
+        for path in sorted(path for path, value in before.items() if after.get(path, value) != value):
+            _warn(f"{path}: changed while {key} was made of it, which is made again in the next run.")
+        content["input_checksums"] = after | before
         if Path(key).exists():
-            content["input_checksums"] = {**(content["input_checksums"] or {}), key: checksum(Path(key))}
+            content["input_checksums"][key] = checksum(Path(key))
         self._io_write(self._metadata_path, content | {"checksum": _checksum_of_record(content)}, key)
 
     def _io_read(self, subject: str, id: str) -> dict[str, Any]:
@@ -145,30 +151,44 @@ class Persistence(FilePersistence):  # type: ignore[misc]
         for folder in (self._metadata_path, self._incomplete_path):
             if not os.access(folder, os.W_OK):
                 _refuse(folder, "it is read-only for this user")
-        with self._alone(), super().lock():
-            yield
+        with self._alone() as note:
+            if _was_killed(note):
+                for lock in Path(self._lockdir).glob("*.lock"):
+                    lock.unlink()
+            _write(note, "running")
+            try:
+                with super().lock():
+                    yield
+            finally:
+                _write(note, "")
 
     @contextmanager
     def lock_warn_only(self) -> Iterator[None]:
         """Warn in a dry run if another Snakemake runs in this folder."""
-        with contextlib.suppress(SystemExit), self._alone():
-            pass
-        with super().lock_warn_only():
+        killed = False
+        with contextlib.suppress(SystemExit), self._alone() as note:
+            killed = _was_killed(note)
+        if killed:
             yield
+        else:
+            with super().lock_warn_only():
+                yield
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Hold the system's own lock, which does not outlive a process, and remove the locks of those that were killed.
+    def _alone(self) -> Iterator[IO[str] | None]:
+        """Hold the system's own lock, which does not outlive a process; yield its file, None where there are no locks.
 
-        Ends this process where another one holds it.
+        Ends this process where another one holds it. A run notes in the file that it runs, and takes that back at its
+        end: where the note is left, the run was killed, and its locks are nobody's. Others are of a Snakemake without
+        this package.
         """
         try:
-            running = (Path(self.path) / "running").open("w")
+            file = (Path(self.path) / "running").open("a+", encoding="utf-8")
         except OSError as error:
             _refuse(error.filename, error.strerror)
-        with running:
+        with file:
             try:
-                fcntl.flock(running, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 folder = Path(self.path).resolve().parent
                 sys.exit(
@@ -176,10 +196,24 @@ class Persistence(FilePersistence):  # type: ignore[misc]
                 )
             except OSError:
                 logger.debug("This file system has no such locks: Snakemake's own lock decides.")
+                yield None
             else:
-                for lock in Path(self._lockdir).glob("*.lock"):
-                    lock.unlink()
-            yield
+                yield file
+
+
+def _was_killed(note: IO[str] | None) -> bool:
+    """Return True if the run before left its note."""
+    if note is None:
+        return False
+    note.seek(0)
+    return bool(note.read())
+
+
+def _write(note: IO[str] | None, text: str) -> None:
+    if note is not None:
+        note.truncate(0)
+        note.write(text)
+        note.flush()
 
 
 class NoDatabase:
@@ -190,7 +224,13 @@ class NoDatabase:
 
 
 async def prepare(self: Any) -> None:
-    """Prepare a job; where it would write into existing files that may be links into DVC's cache, give it its own."""
+    """Prepare a job; where it would write into existing files that may be links into DVC's cache, give it its own.
+
+    Its input is looked at now: what changes while it runs is not what it was made of.
+    """
+    found = {str(path): await path.checksum(sys.maxsize) for path in self.input if not path.is_storage}
+    if before := {path: value for path, value in found.items() if value is not None}:
+        self.dag.workflow.persistence.before |= {str(path): before for path in self.output}
     for path in map(Path, filter(None, [*self.log, self.benchmark])):
         if _is_linked(path):
             path.unlink()

@@ -36,6 +36,7 @@ def install(unversioned: str = "$^") -> None:
     workflow.Workflow.log_provenance_info = decisions.log_provenance_info
     _IOFile.checksum = decisions.checksum_of_any
     _IOFile.is_checksum_eligible = decisions.is_checksum_eligible
+    _IOFile.is_newer = decisions.is_newer
     _IOFile.protected = records.protected
     Job.prepare = records.prepare
     Job.outputs_older_than_script_or_notebook = records.no_output_older_than_script

@@ -26,6 +26,7 @@ REPLACED = {
     "snakemake.io:_IOFile.protected": "self",
     "snakemake.io:_IOFile.checksum": "self threshold force algorithm",
     "snakemake.io:_IOFile.is_checksum_eligible": "self threshold",
+    "snakemake.io:_IOFile.is_newer": "self time",
     "snakemake.persistence.file:FilePersistence._write_record": "self key record",
     "snakemake.persistence.file:FilePersistence._io_read": "self subject id",
     "snakemake.persistence.file:FilePersistence._io_write": "self subject json_value id mode",

@@ -118,6 +118,7 @@ class Job:
     """All that records ask of a job."""
 
     def __init__(self, *output: str, log: tuple[str, ...] = ()) -> None:
+        self.input: list[Any] = []
         self.output = [IOFile(path) for path in output]
         self.log = log
         self.benchmark = None

@@ -137,6 +137,81 @@ def test_what_a_killed_run_left(workflow: Callable[..., Study], unversioned: str
     assert study.contents() == before
 
 
+SOURCES = """
+rule all:
+    input:
+        "results/a.txt",
+        "results/b.txt",
+
+
+rule file:
+    input:
+        "data/file.txt",
+        ancient("data/ancient.txt"),
+    output:
+        "results/a.txt",
+    shell:
+        "cat {input} > {output}; if [ -e slow ]; then echo 4 > data/file.txt; touch {output}; fi"
+
+
+rule folder:
+    input:
+        "data/folder",
+    output:
+        "results/b.txt",
+    shell:
+        "cat {input}/*/* > {output}"
+"""
+
+
+def test_input_is_judged_by_content_whatever_its_time(workflow: Callable[..., Study]) -> None:
+    """Restored from an archive, pulled before what was made of it, edited in a folder, or while the job ran."""
+    files = {"data/file.txt": "1", "data/ancient.txt": "1", "data/folder/in/it.txt": "1"}
+    study = workflow(SOURCES, **files)
+    study.snakemake()
+    assert study.snakemake().jobs == set()
+    long_ago = 1e9
+    for name in files:
+        os.utime(study.path / name, (long_ago, long_ago))
+    assert study.snakemake().jobs == set()
+
+    for name, made in zip(files, ({"results/a.txt"}, set(), {B}), strict=True):
+        (study.path / name).write_text("2")
+        os.utime(study.path / name, (long_ago, long_ago))
+        assert study.snakemake("--dry-run").jobs == made
+        assert study.snakemake().jobs == made
+        assert study.snakemake().jobs == set()
+
+    (study.path / "slow").touch()
+    (study.path / "data/file.txt").write_text("3")
+    said = study.snakemake()
+    assert said.jobs == {"results/a.txt"}
+    assert "data/file.txt: changed while results/a.txt was made of it" in said.output
+    (study.path / "slow").unlink()
+    assert study.snakemake().jobs == {"results/a.txt"}
+    assert (study.path / "results/a.txt").read_text().startswith("4")
+    assert study.snakemake().jobs == set()
+
+
+def test_the_lock_of_a_snakemake_without_this_holds(workflow: Callable[..., Study]) -> None:
+    study = workflow(CHAIN, plain__smk=CHAIN.replace("echo 1", "touch started; sleep 600; echo 1"))
+    plain = ["snakemake", "--snakefile", "plain.smk", "--cores", "1"]
+    with subprocess.Popen(
+        plain, cwd=study.path, env=study.env, stderr=subprocess.DEVNULL, start_new_session=True
+    ) as it:
+        try:
+            while not (study.path / "started").exists():
+                time.sleep(0.1)
+            locks = sorted((study.path / ".snakemake/locks").iterdir())
+            assert locks
+            study.snakemake("--dry-run")
+            assert sorted((study.path / ".snakemake/locks").iterdir()) == locks
+            assert "cannot be locked" in study.fails("snakemake", "--cores", "1")
+            assert not (study.path / "results/a.txt").exists()
+        finally:
+            os.killpg(it.pid, signal.SIGKILL)
+
+
 @pytest.mark.parametrize("lines", [12, 20])  # Snakemake alone writes the first ones
 def test_a_dry_run_ends_with_its_reader(workflow: Callable[..., Study], lines: int) -> None:
     study = workflow(CHAIN)

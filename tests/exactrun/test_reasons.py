@@ -5,6 +5,7 @@ import shlex
 from typing import Any
 
 import pytest
+import snakemake.api  # noqa: F401 - first: snakemake.workflow alone imports itself in a circle
 from snakemake.jobs import Reason
 from snakemake.persistence import ParamsChange
 

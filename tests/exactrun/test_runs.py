@@ -212,13 +212,12 @@ def test_the_lock_of_a_snakemake_without_this_holds(workflow: Callable[..., Stud
             os.killpg(it.pid, signal.SIGKILL)
 
 
-@pytest.mark.parametrize("lines", [12, 20])  # Snakemake alone writes the first ones
-def test_a_dry_run_ends_with_its_reader(workflow: Callable[..., Study], lines: int) -> None:
+def test_a_dry_run_ends_with_its_reader(workflow: Callable[..., Study]) -> None:
+    """Once this has its say: the first twenty lines are Snakemake's alone."""
     study = workflow(CHAIN)
-    said = study.run("sh", "-c", f"snakemake --cores 1 --dry-run --forceall 2>&1 | head -{lines}").output
-    assert len(said.splitlines()) == lines
-    said = study.run("sh", "-c", f"snakemake --cores 1 --dry-run --forceall | head -{lines}").output
-    assert "BrokenPipe" not in said and "Traceback" not in said
+    for streams in ("2>&1", ""):
+        said = study.run("sh", "-c", f"snakemake --cores 1 --dry-run --forceall {streams} | head -24").output
+        assert "BrokenPipe" not in said and "Traceback" not in said
 
 
 UNUSUAL = """

@@ -28,6 +28,8 @@ def test_an_exported_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     assert folders.cell_cache("shared cells", instead=tmp_path) == tmp_path / "shared cells"
     assert folders.cell_cache("~/cells", instead=tmp_path) == tmp_path / "home/cells"
+    odd = str(tmp_path / "$HOME: odd %PATH%")
+    assert folders.cell_cache(odd, instead=tmp_path) == Path(odd)
 
 
 @pytest.mark.parametrize(
@@ -35,8 +37,8 @@ def test_an_exported_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     [
         ("s3://bucket/cells", "is a URL"),
         ("s3:bucket/cells", "is a URL"),
-        ("$HOME/cells", "names a variable"),
-        ("${SCRATCH}/cells", "names a variable"),
+        ("$HOME/cells", "begins with a variable"),
+        ("${SCRATCH}/cells", "begins with a variable"),
         ("~nobody-of-that-name/cells", "is of a user whose home is not known"),
         ("file/cells", "Not a directory"),
     ],

@@ -1,7 +1,6 @@
 # Shared by all rules: params.yaml and the plan of the study, exact reruns, the environment of the steps.
 import functools
 import json
-import logging
 import os
 import shlex
 import sys
@@ -15,7 +14,6 @@ from digitpairs.surroundings import unwanted
 
 for variable in unwanted(os.environ):  # before `folders` reads where the user's caches are
     del os.environ[variable]
-logging.raiseExceptions = False  # a console that is gone, as in `snakemake -n | head`, is nothing to tell of
 if sys.warnoptions:
     warnings.simplefilter("ignore")  # as errors, libraries' warnings would end Snakemake itself
 

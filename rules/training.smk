@@ -117,10 +117,9 @@ def fresh_pairs(wildcards):
 
 def crossed_training(wildcards):
     """Return the arguments of initialisations crossed with orders, on one dataset."""
-    configuration = chosen(wildcards.model)
-    configuration |= {"epochs": study.variance.epochs or configuration["epochs"]}
+    given = {"epochs": study.variance.epochs} if study.variance.epochs else {}
     n, orders = study.variance.initialisations, study.variance.orders
-    return plan.training(wildcards.model, configuration, n * orders, initialisations=n)
+    return plan.training(wildcards.model, chosen(wildcards.model) | given, n * orders, initialisations=n)
 
 
 def crossed_pairs(wildcards):

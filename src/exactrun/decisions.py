@@ -124,7 +124,7 @@ async def checksum_of_any(
     What many jobs share is read once.
     """
     asked = algorithm in (None, "sha256") and not self.is_storage
-    if asked and (Path(self.file).is_dir() or await _is_checksum_eligible(self, threshold or sys.maxsize)):
+    if asked and await self.is_checksum_eligible(threshold or sys.maxsize):
         return f"sha256:{checksum(Path(self.file), known=True)}"
     found: str | None = await _checksum(self, threshold, force=force, algorithm=algorithm)
     return found

@@ -168,11 +168,8 @@ class Persistence(FilePersistence):  # type: ignore[misc]
         killed = False
         with contextlib.suppress(SystemExit), self._alone() as note:
             killed = _was_killed(note)
-        if killed:
+        with contextlib.nullcontext() if killed else super().lock_warn_only():
             yield
-        else:
-            with super().lock_warn_only():
-                yield
 
     @contextmanager
     def _alone(self) -> Iterator[IO[str] | None]:

@@ -21,11 +21,15 @@ def job(jobid: int, minutes: float = 0) -> Any:
     return SimpleNamespace(jobid=jobid, resources={"runtime": minutes}, is_group=lambda: False)
 
 
+def logging_to(stream: io.StringIO) -> logging.Logger:
+    logger = logging.Logger("test", logging.INFO)
+    logger.addHandler(logging.StreamHandler(stream))
+    return logger
+
+
 @pytest.fixture
 def logger() -> logging.Logger:
-    logger = logging.Logger("test", logging.INFO)
-    logger.addHandler(logging.StreamHandler(io.StringIO()))
-    return logger
+    return logging_to(io.StringIO())
 
 
 def console(logger: logging.Logger) -> str:
@@ -92,6 +96,18 @@ def test_the_console_leaves_out_the_header(logger: logging.Logger) -> None:
     assert console(logger) == "run_info: ...\nplain\n"
 
 
+def shown_on_a_terminal(line: str) -> str:
+    """Return what a run prints there that shows a line twice, and then a warning."""
+    logger = logging_to(Terminal())
+    shown = Progress([job(0)])
+    shown.start(logger)
+    while console(logger).count(line) < 2:
+        shown.ended.wait(0.01)
+    logger.warning("damaged")
+    shown.stop()
+    return console(logger)
+
+
 @pytest.mark.parametrize("term", ["dumb", None])
 def test_a_terminal_that_rewrites_nothing(monkeypatch: pytest.MonkeyPatch, term: str | None) -> None:
     """As in an editor's shell: lines follow one another."""
@@ -99,30 +115,16 @@ def test_a_terminal_that_rewrites_nothing(monkeypatch: pytest.MonkeyPatch, term:
     if term:
         monkeypatch.setenv("TERM", term)
     monkeypatch.setattr(progress, "REPEAT", 0.01)
-    logger = logging.Logger("test", logging.INFO)
-    logger.addHandler(logging.StreamHandler(Terminal()))
-    shown = Progress([job(0)])
-    shown.start(logger)
-    while console(logger).count("0 of 1 steps done; now: starting\n") < 2:
-        shown.ended.wait(0.01)
-    logger.warning("damaged")
-    shown.stop()
-    assert "\r" not in console(logger) and "\x1b" not in console(logger)
+    said = shown_on_a_terminal("0 of 1 steps done; now: starting\n")
+    assert "\r" not in said and "\x1b" not in said
 
 
 def test_a_terminals_line_is_rewritten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(progress, "REWRITE", 0.01)
-    logger = logging.Logger("test", logging.INFO)
-    logger.addHandler(logging.StreamHandler(Terminal()))
-    shown = Progress([job(0)])
-    shown.start(logger)
-    while console(logger).count("0 of 1 steps") < 2:
-        shown.ended.wait(0.01)
-    logger.warning("damaged")
-    shown.stop()
-    assert "\n" not in console(logger).partition("damaged")[0]
-    assert console(logger).partition("damaged")[0].endswith(progress.CLEAR)
+    before = shown_on_a_terminal("0 of 1 steps").partition("damaged")[0]
+    assert "\n" not in before
+    assert before.endswith(progress.CLEAR)
 
 
 class Closed(io.StringIO):
@@ -133,8 +135,7 @@ class Closed(io.StringIO):
 def test_a_console_that_is_gone_ends_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in `snakemake 2>&1 | head`."""
     monkeypatch.setattr(progress, "REPEAT", 0.01)
-    logger = logging.Logger("test", logging.INFO)
-    logger.addHandler(logging.StreamHandler(Closed()))
+    logger = logging_to(Closed())
     shown = Progress([job(0)])
     shown.start(logger)
     begin(logger, 0)

@@ -147,8 +147,7 @@ class Fresh(_Section):
     """Rounds after those of `final` and of the grid, which decide. More rounds train only the new blocks."""
 
     resampled: Annotated[dict[Model, Rounds], Field(min_length=1)]  # on new pairs, by model
-    fixed: Annotated[int, Field(ge=0, le=10_000)] = 0  # of the paper's models: final ones on the grid's dataset, and as
-    # many of the grid's chosen cell
+    fixed: dict[Model, Rounds] = {}  # final ones on the grid's dataset, and as many of the grid's chosen cell
     batch_norm: Annotated[int, Field(ge=0, le=10_000)] = 0  # of the baseline with the other place, on new pairs
     block: Rounds  # rounds that one step trains
     pairings: Annotated[int, Field(ge=0, le=1000)] = 0  # of each round's test images
@@ -329,8 +328,9 @@ def _beyond(params: Params) -> Iterator[str]:
                 f"fresh.batch_norm = {fresh.batch_norm} should be at most fresh.resampled.baseline = {most}, "
                 "with which they are compared"
             )
-        for model in fresh.resampled:
-            yield from _in_grid(params, f"fresh.resampled.{model}", model)
+        for arm in ("resampled", "fixed"):
+            for model in getattr(fresh, arm):
+                yield from _in_grid(params, f"fresh.{arm}.{model}", model)
     for name in ("variance", "other_data"):
         for model in getattr(params, name).models if getattr(params, name) else ():
             yield from _in_grid(params, f"{name}.models: {model}", model)

@@ -217,11 +217,10 @@ class Plan:
         section, final, grid = self.study.fresh, self.study.final.rounds, self.study.grid.rounds
         if not section:
             return []
-        compared = [model for model in section.resampled if model in paper.RESULTS]  # with the grid, by a claim
         arms = [
             *(("resampled", model, final, rounds) for model, rounds in section.resampled.items()),
-            *(("fixed", model, final, section.fixed) for model in compared),
-            *(("grid", model, grid, section.fixed) for model in compared),
+            *(("fixed", model, final, rounds) for model, rounds in section.fixed.items()),
+            *(("grid", model, grid, rounds) for model, rounds in section.fixed.items()),
             ("batch_norm", "baseline", final, section.batch_norm),
         ]
         return [

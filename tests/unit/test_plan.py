@@ -86,12 +86,12 @@ def test_more_data() -> None:
 
 def test_fresh_rounds_come_in_blocks() -> None:
     of_model = {"baseline": 45, "twobranch": 10}
-    section = {"resampled": of_model, "fixed": 20, "batch_norm": 15, "block": 15, "pairings": 5}
+    section = {"resampled": of_model, "fixed": {"baseline": 20}, "batch_norm": 15, "block": 15, "pairings": 5}
     asked = {"fresh": section, "final": {"rounds": 15}}
     fresh = Plan(study(**asked))
     blocks = {
         ("resampled", "baseline"): ("16-30", "31-45", "46-60"),
-        ("resampled", "twobranch"): ("16-25",),  # the claim that needs the other arms is of the paper's models
+        ("resampled", "twobranch"): ("16-25",),
         ("fixed", "baseline"): ("16-30", "31-35"),
         ("grid", "baseline"): ("3-17", "18-22"),  # after those of the grid
         ("batch_norm", "baseline"): ("16-30",),

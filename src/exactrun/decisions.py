@@ -17,6 +17,7 @@ from exactrun.explain import explain
 
 _checksum, _is_checksum_eligible = _IOFile.checksum, _IOFile.is_checksum_eligible
 _is_newer = _IOFile.is_newer
+TRIGGERS = frozenset(["code", "input", "mtime", "params"])  # by which all that is decided here is noticed
 
 
 class ContentReason(Reason):  # type: ignore[misc]
@@ -38,6 +39,10 @@ class ContentDAG(DAG):  # type: ignore[misc]
         super().__init__(*args, **options)
         self._reason: defaultdict[Any, ContentReason] = defaultdict(ContentReason)
         self.max_checksum_file_size = sys.maxsize
+        if missing := sorted(TRIGGERS - {str(trigger) for trigger in self.workflow.rerun_triggers}):
+            logger.warning(
+                f"--rerun-triggers without {', '.join(missing)}: what has changed in that way is not noticed."
+            )
         if self.workflow.dryrun:
             with contextlib.suppress(ValueError):  # not in the main thread
                 signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `snakemake -n | head` ends with its reader, in silence

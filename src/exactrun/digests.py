@@ -14,14 +14,16 @@ import functools
 import hashlib
 import itertools
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
-from exactrun.memo import Memo
+from exactrun import reads
+from exactrun.memo import Meaning, Memo
 
-MEMO = Memo(Path(__file__))
+MEMO = Memo(Path(__file__), Path(reads.__file__))
 
 
 def code(*paths: str | Path, search: Sequence[str | Path] = ("src",), root: str | Path = ".") -> str:
@@ -64,31 +66,51 @@ def code(*paths: str | Path, search: Sequence[str | Path] = ("src",), root: str 
     return _spell(items)
 
 
-def script(path: str | Path, search: Sequence[str | Path], root: str | Path) -> str:
-    """Name the code that runs when one script runs, which may lie in a folder of modules itself; else as `code`."""
-    folders = tuple(Path(root, folder) for folder in search)
-    return _spell(_items([Path(root, path)], (Path(root, path).parent, *folders), folders, root))
+def script(path: str | Path, search: Sequence[str | Path], root: str | Path, *, libraries: bool = True) -> str:
+    """Name the code that runs when one script runs, as `code` does; all files by their places, wherever they are found.
+
+    `libraries` is False where they are not those of this environment.
+    """
+    folders = (Path(root, path).parent, *(Path(root, folder) for folder in search))
+    return _spell(_items([Path(root, path)], folders, (), root, libraries=libraries))
+
+
+def config(path: str | Path, search: Sequence[str | Path], root: str | Path) -> frozenset[reads.Keys]:
+    """Return which values of the config a script and the project's modules that it imports read, by their keys."""
+    folders = (Path(root, path).parent, *(Path(root, folder) for folder in search))
+    return frozenset(keys for file in _closure([Path(root, path)], folders) for keys in _read(file)[2])
 
 
 def _spell(items: Mapping[str, str]) -> str:
     return " ".join(f"{name}={items[name]}" for name in sorted(items))
 
 
-def _items(todo: list[Path], roots: tuple[Path, ...], folders: tuple[Path, ...], root: str | Path) -> dict[str, str]:
+def _items(
+    given: list[Path],
+    roots: tuple[Path, ...],
+    folders: tuple[Path, ...],
+    root: str | Path,
+    *,
+    libraries: bool = True,
+) -> dict[str, str]:
     """Return name and digest or version of all that runs with some files; their imports are looked for in `roots`."""
     items: dict[str, str] = {}
-    seen: set[Path] = set()
+    for path in _closure(given, roots):
+        items[_module(path, folders) or Path(os.path.relpath(path, root)).as_posix()] = _read(path)[0]
+        for package in _requirements(path, roots)[1] if libraries else ():
+            items |= versions(package)
+    return items
+
+
+def _closure(given: list[Path], roots: tuple[Path, ...]) -> set[Path]:
+    """Return some files and the project's modules that they import, directly or not."""
+    todo, seen = list(given), set[Path]()
     while todo:
         path = todo.pop()
-        if path in seen:
-            continue
-        seen.add(path)
-        modules, packages = _requirements(path, roots)
-        todo.extend(modules)
-        items[_module(path, folders) or Path(os.path.relpath(path, root)).as_posix()] = _read(path)[0]
-        for package in packages:
-            items |= _versions(package)
-    return items
+        if path not in seen:
+            seen.add(path)
+            todo.extend(_requirements(path, roots)[0])
+    return seen
 
 
 def _module(path: Path, folders: Sequence[Path]) -> str | None:
@@ -100,12 +122,13 @@ def _module(path: Path, folders: Sequence[Path]) -> str | None:
 
 
 @functools.cache
-def _read(path: Path) -> tuple[str, frozenset[tuple[int, str]]]:
-    """Return a file's digest and its imports, each as level (leading dots) and dotted name."""
+def _read(path: Path) -> Meaning:
+    """Return a file's digest, its imports, each as level (leading dots) and dotted name, and what config it reads."""
     try:
         content = path.read_bytes()
         if path.suffix != ".py":
-            return _digest(content), frozenset()
+            everything = frozenset({()}) if re.search(rb"\bsnakemake[@._]config\b", content) else frozenset()
+            return digest(content), frozenset(), everything
         return MEMO.get(content, lambda: _parse(content, path))
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}") from error
@@ -113,12 +136,18 @@ def _read(path: Path) -> tuple[str, frozenset[tuple[int, str]]]:
         raise ValueError(f"{path}:{getattr(error, 'lineno', None) or 1}: {getattr(error, 'msg', error)}") from error
 
 
-def _parse(content: bytes, path: Path) -> tuple[str, frozenset[tuple[int, str]]]:
+def _parse(content: bytes, path: Path) -> Meaning:
     tree = ast.parse(content, filename=str(path))
-    return _digest(_canonical(tree).encode()), frozenset(_imports(tree))
+    return meaning(tree), frozenset(_imports(tree)), reads.Reads(tree).config
 
 
-def _digest(content: bytes) -> str:
+def meaning(tree: ast.AST) -> str:
+    """Return the digest of what code means."""
+    return digest(_canonical(tree).encode())
+
+
+def digest(content: bytes) -> str:
+    """Return the first 12 hex digits of a SHA-256."""
     return hashlib.sha256(content).hexdigest()[:12]
 
 
@@ -162,6 +191,13 @@ def _is_text(node: ast.expr) -> bool:
 
 
 def _imports(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    dynamic = {"import_module", "__import__"} | {
+        alias.asname
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module == "importlib"
+        for alias in node.names
+        if alias.name == "import_module" and alias.asname
+    }
     todo: list[ast.AST] = [tree]
     while todo:
         node = todo.pop()
@@ -171,15 +207,33 @@ def _imports(tree: ast.Module) -> Iterator[tuple[int, str]]:
             case ast.ImportFrom(module=module, names=names, level=level):
                 # A name may be a submodule or something inside of `module`: whether there is such a file tells.
                 yield from ((level, f"{module}.{alias.name}" if module else alias.name) for alias in names)
-            case ast.Call(
-                func=ast.Name(id="import_module" | "__import__") | ast.Attribute(attr="import_module"),
-                args=[ast.Constant(value=str(name)), *_],
-            ) if name.strip("."):
-                yield len(name) - len(name.lstrip(".")), name.lstrip(".")
+            case ast.Call(func=ast.Name(id=function) | ast.Attribute(attr=function)) if function in dynamic:
+                if name := _argument(node, 0, "name"):
+                    package = _argument(node, 1, "package") if function != "__import__" else None
+                    if package and name.startswith("."):
+                        name = _absolute(name, package)
+                    if name.strip("."):
+                        yield len(name) - len(name.lstrip(".")), name.lstrip(".")
             case ast.If(test=ast.Name(id="TYPE_CHECKING") | ast.Attribute(attr="TYPE_CHECKING"), orelse=orelse):
                 todo.extend(orelse)
                 continue
         todo.extend(ast.iter_child_nodes(node))
+
+
+def _argument(call: ast.Call, place: int, keyword: str) -> str | None:
+    """Return a text that a call has as an argument."""
+    named = [given.value for given in call.keywords if given.arg == keyword]
+    match [*named, *call.args[place : place + 1]]:
+        case [ast.Constant(value=str(text)), *_]:
+            return text
+    return None
+
+
+def _absolute(name: str, package: str) -> str:
+    """Return the absolute name of a module that is named relative to a package."""
+    level = len(name) - len(name.lstrip("."))
+    parents = package.split(".")
+    return ".".join([*parents[: len(parents) - level + 1], name.lstrip(".")])
 
 
 @functools.cache
@@ -207,7 +261,7 @@ def _find(folders: tuple[Path, ...], name: str) -> list[Path]:
 
 
 @functools.cache
-def _versions(package: str) -> dict[str, str]:
+def versions(package: str) -> dict[str, str]:
     """Return name and version of the distributions that provide a package, which is not imported."""
     try:
         owners = [metadata.distribution(package)]

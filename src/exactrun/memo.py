@@ -12,7 +12,8 @@ from typing import Any
 
 MOST = 5000  # files; a list that grows longer begins anew with those of this process
 
-Meaning = tuple[str, frozenset[tuple[int, str]]]  # digest and imports, as `digests` has them
+# Digest, imports, and what is read of the config, as `digests` has them.
+Meaning = tuple[str, frozenset[tuple[int, str]], frozenset[tuple[str | int, ...]]]
 
 
 class Memo:
@@ -21,8 +22,8 @@ class Memo:
     It is kept in the user's cache folder and may be lost at any time. What is not as it was written does not count.
     """
 
-    def __init__(self, reader: Path):
-        self.reader = reader
+    def __init__(self, *readers: Path):
+        self.readers = readers
         self.known: dict[str, Any] | None = None
         self.used: dict[str, Any] = {}
 
@@ -34,17 +35,18 @@ class Memo:
         name = hashlib.sha256(content).hexdigest()
         if name in self.known:
             self.used[name] = self.known[name]
-            digest, imports = self.known[name]
-            return digest, frozenset((level, module) for level, module in imports)
-        digest, imports = read()
-        self.used[name] = [digest, sorted(imports)]
-        return digest, imports
+            digest, imports, config = self.known[name]
+            return digest, frozenset((level, module) for level, module in imports), frozenset(map(tuple, config))
+        digest, imports, config = found = read()
+        self.used[name] = [digest, sorted(imports), sorted(config, key=repr)]
+        return found
 
     @property
     def path(self) -> Path:
         """The file: another version of Python or of the reading code has another one. `RuntimeError` without a home."""
         caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        made_by = hashlib.sha256(self.reader.read_bytes() + sys.version.encode()).hexdigest()[:16]
+        code = b"".join(reader.read_bytes() for reader in self.readers)
+        made_by = hashlib.sha256(code + sys.version.encode()).hexdigest()[:16]
         return caches / "exactrun" / f"{made_by}.json"
 
     def load(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NoReturn
@@ -24,6 +24,8 @@ from snakemake.sourcecache import LocalSourceFile, infer_source_file
 
 from exactrun import digests
 from exactrun.contents import checksum, files
+from exactrun.reads import Keys
+from exactrun.values import BLOCK, LIBRARIES, Taken
 
 _prepare, _protected = Job.prepare, _IOFile.protected
 
@@ -124,13 +126,33 @@ class Persistence(FilePersistence):  # type: ignore[misc]
 
     @functools.lru_cache  # noqa: B019 - as in Snakemake: one object of this class lives as long as the process
     def _params(self, job: Any) -> list[Any]:
-        """Return the params as they are recorded; the code of a script or notebook is one of them."""
+        """Return the params as they are recorded; the job's code, and all else that it takes, are params, too."""
         params: list[Any] = super()._params(job)
         if path := job.rule.script or job.rule.notebook:
             source = job._path_to_source_file(path)
             if isinstance(source, LocalSourceFile):  # what comes from elsewhere is named by its version
-                params = sorted([*params, repr(self._code_of(source))])
-        return params
+                params = [*params, repr(self._code_of(source, job.rule)), *self._taken(job.rule, source)]
+        else:
+            params = [*params, *self._taken(job.rule)]
+        return sorted(params)
+
+    def _serialize_param_builtin(self, value: Any) -> Any:
+        """Spell a set in one order."""
+        text = super()._serialize_param_builtin(value)
+        return f"{type(value).__name__}({sorted(map(repr, value))})" if isinstance(value, set | frozenset) else text
+
+    @functools.lru_cache  # noqa: B019
+    def _taken(self, rule: Any, script: LocalSourceFile | None = None) -> list[str]:
+        """Return what the jobs of a rule take from the Snakefile without a param."""
+        taken = Taken(rule, self.root, _folders(self.root), self._serialize_param)
+        if script:
+            for keys in _read(_config, script, self.root):
+                taken.config(keys)
+        elif rule.shellcmd:
+            taken.command(rule.shellcmd)
+        elif rule.run_func and not rule.norun:
+            taken.function(rule.run_func, BLOCK)
+        return [repr(text) for text in taken.params()]
 
     def check_script(self, rule: Any) -> None:
         """End the run if a rule's script cannot be read, before a job of it starts."""
@@ -140,10 +162,18 @@ class Persistence(FilePersistence):  # type: ignore[misc]
             if isinstance(source, LocalSourceFile) and rule.basedir:
                 source = rule.basedir.join(source)
             if isinstance(source, LocalSourceFile):
-                self._code_of(source)
+                self._code_of(source, rule)
 
-    def _code_of(self, source: LocalSourceFile) -> str:
-        return _script(source.get_path_or_uri(secret_free=True), self.dag.workflow.basedir)
+    @property
+    def root(self) -> Path:
+        """The folder of the Snakefile."""
+        return Path(self.dag.workflow.basedir).resolve()
+
+    def _code_of(self, source: LocalSourceFile, rule: Any) -> str:
+        """Name the code of a script; its libraries are this environment's unless the rule has one of its own."""
+        libraries = not (rule.conda_env or rule.container_img or rule.env_modules)
+        code: str = _read(_script, source, self.root, libraries=libraries)
+        return code
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -255,20 +285,38 @@ def _refuse(path: str, reason: str | None) -> NoReturn:
     sys.exit(f"error: {path}: cannot be written: {reason}; Snakemake keeps its records there")
 
 
-@functools.cache
-def _script(path: str, root: str) -> str:
-    """Name the code of a script; its imports are looked for where Snakemake lets it look, as far as that is here."""
-    folders = [folder for folder in map(Path, dict.fromkeys(sys.path)) if _is_project(folder.absolute(), Path(root))]
+def _read(reader: Callable[..., Any], script: LocalSourceFile, root: Path, **options: Any) -> Any:
+    """Read a script, or end the run with one line."""
+    path = Path(script.get_path_or_uri(secret_free=True))
     try:
-        return digests.script(path, folders, root)
+        return reader(path.parent.resolve() / path.name, root, **options)
     except ValueError as error:
         sys.exit(f"error: {error}")
 
 
-def _is_project(folder: Path, root: Path) -> bool:
-    """Return True for a folder of modules in the project, not for an environment that lies in it."""
-    here = any(folder.is_relative_to(base) for base in (root, Path.cwd()))
-    return here and folder.is_dir() and not {"site-packages", "dist-packages"} & set(folder.parts)
+@functools.cache
+def _script(path: Path, root: Path, *, libraries: bool) -> str:
+    return digests.script(path, _folders(root), root, libraries=libraries)
+
+
+@functools.cache
+def _config(path: Path, root: Path) -> frozenset[Keys]:
+    return digests.config(path, _folders(root), root)
+
+
+@functools.cache
+def _folders(root: Path) -> tuple[Path, ...]:
+    """Return the folders in which a script's imports are looked for: where Snakemake lets it look, as far as is here.
+
+    Those of the project, not of an environment that lies in it, and in one order: the search path may have another
+    elsewhere.
+    """
+    found = {root}
+    for folder in (Path(place).resolve() for place in filter(None, sys.path)):
+        inside = any(folder.is_relative_to(place) for place in (root, Path.cwd()))
+        if inside and folder.is_dir() and not LIBRARIES & set(folder.parts):
+            found.add(folder)
+    return tuple(sorted(found))
 
 
 def _is_linked(path: Path) -> bool:

@@ -31,6 +31,7 @@ REPLACED = {
     "snakemake.persistence.file:FilePersistence._io_read": "self subject id",
     "snakemake.persistence.file:FilePersistence._io_write": "self subject json_value id mode",
     "snakemake.persistence:PersistenceBase._params": "self job",
+    "snakemake.persistence:PersistenceBase._serialize_param_builtin": "self value",
     "snakemake.persistence:PersistenceBase.has_metadata": "self job",
     "snakemake.persistence:PersistenceBase.lock": "self",
     "snakemake.persistence:PersistenceBase.lock_warn_only": "self",
@@ -52,6 +53,7 @@ CALLED = {
     "snakemake.dag:DAG.update_checkpoint_dependencies": "self jobs",
     "snakemake.dag:DAG.incomplete_files": "self",
     "snakemake.jobs:Job._path_to_source_file": "self path",
+    "snakemake.parser:parse": "path workflow linemap overwrite_shellcmd rulecount",
     "snakemake.persistence:PersistenceBase.input_checksums": "self job input_path",
     "snakemake.persistence:PersistenceBase.params_changed": "self job file",
     "snakemake.persistence.file:FilePersistence._record_path": "self subject id",
@@ -64,6 +66,7 @@ CALLED = {
 USED = {
     "snakemake.workflow": "DAG JobScheduler FilePersistence DbPersistence LocalOutputFileCache",
     "snakemake.rules": "get_function_params",
+    "snakemake.rules:Rule.__init__": "run_func shellcmd script notebook norun _conda_env _container_img env_modules",
     "snakemake.sourcecache": "LocalSourceFile infer_source_file",
     "snakemake.dag:DAG.__init__": "_reason _running _n_until_ready max_checksum_file_size forcefiles ignore_incomplete",
     "snakemake.persistence.file:FilePersistence.__init__": "_metadata_path _incomplete_path _lockdir",

@@ -2,10 +2,11 @@
 
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from environments import VERSIONS, Environment, make_environment, using
+from environments import INSTALLED, VERSIONS, Environment, make_environment, using
 from filelock import FileLock
 from studies import ROOT, Study
 
@@ -94,3 +95,19 @@ def second(shared: Path, environment: Environment) -> Study:
             clone.dvc("pull")
             (folder / "made").touch()
     return clone
+
+
+@pytest.fixture
+def workflow(tmp_path: Path) -> Callable[[str], Study]:
+    """Make a workflow that has one line to say of exactrun."""
+
+    def make(snakefile: str, **files: str) -> Study:
+        study = Study(tmp_path / "workflow", tmp_path / "cells")
+        study.env["PYTHONPATH"] = str(ROOT / "src")
+        for name, text in {"Snakefile": INSTALLED + snakefile, **files}.items():
+            path = study.path / name.replace("__", ".")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        return study
+
+    return make

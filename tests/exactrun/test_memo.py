@@ -78,7 +78,7 @@ def test_the_list_does_not_grow_for_ever(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     for number in range(6):
         kept = memo.Memo(Path(digests.__file__))
-        kept.get(b"%d" % number, lambda: ("0" * 12, frozenset()))
+        kept.get(b"%d" % number, lambda: ("0" * 12, frozenset(), frozenset()))
         kept.save()
         assert 1 <= len(kept.load()) <= 3
 

@@ -12,28 +12,10 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 import pytest
-from studies import ROOT, Study
+from environments import INSTALLED
+from studies import Study
 
 from exactrun.orphans import alive, environment
-
-INSTALLED = "import exactrun\n\nexactrun.install()\n\n"
-
-
-@pytest.fixture
-def workflow(tmp_path: Path) -> Callable[[str], Study]:
-    """Make a workflow that has one line to say of exactrun."""
-
-    def make(snakefile: str, **files: str) -> Study:
-        study = Study(tmp_path / "workflow", tmp_path / "cells")
-        study.env["PYTHONPATH"] = str(ROOT / "src")
-        for name, text in {"Snakefile": INSTALLED + snakefile, **files}.items():
-            path = study.path / name.replace("__", ".")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-        return study
-
-    return make
-
 
 CHAIN = """
 rule all:

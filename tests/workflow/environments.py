@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from studies import ROOT, Study
 
+INSTALLED = "import exactrun\n\nexactrun.install()\n\n"
 VERSIONS = ["9.18.1", "9.22.0", metadata.version("snakemake")]  # the oldest, one between, and the newest
 
 Environment = Callable[[str], Path]

@@ -440,7 +440,9 @@ def new_pairs(*seeds: int) -> set[str]:
 
 def test_row_25_fresh_rounds_train_the_new_blocks(study: Study) -> None:
     after = {"results/fresh.csv"} | STATISTICS | CLAIMS | METRICS | REPORT
-    study.set("fresh", {"resampled": {"baseline": 3}, "fixed": {"baseline": 1}, "batch_norm": 2, "block": 2, "pairings": 2})
+    study.set(
+        "fresh", {"resampled": {"baseline": 3}, "fixed": {"baseline": 1}, "batch_norm": 2, "block": 2, "pairings": 2}
+    )
     others = fresh("fixed", "3-3") | fresh("grid", "2-2") | fresh("batch_norm", "3-4")
     assert study.snakemake().jobs == new_pairs(5, 6, 7) | fresh("resampled", "3-4", "5-5") | others | after
     study.set("fresh.resampled.baseline", 4)  # the smaller last block grows

@@ -1,0 +1,202 @@
+"""What jobs take from their Snakefile without a param: a value of the config reruns the steps that read it, alone."""
+
+import ast
+import shutil
+from collections.abc import Callable
+
+import pytest
+from studies import Study
+
+from exactrun.reads import Reads, fields
+
+SNAKEFILE = """
+import sys
+
+sys.path.insert(0, workflow.basedir + "/lib")
+
+import helper
+import numpy
+
+
+configfile: "config.yaml"
+
+
+NAMES = ["a", "b"]
+HERE = workflow.basedir
+ELSEWHERE = "/elsewhere"
+KINDS = {"x", "y", "z"}
+
+
+def scaled(value, by=1):
+    def inner(value):
+        return value * config["factor"] * by
+
+    return inner(value)
+
+
+rule all:
+    input:
+        "command",
+        "block",
+        "python",
+        "bash",
+        "set",
+        "none",
+
+
+rule none:
+    output:
+        "none",
+    shell:
+        "echo {HERE} {ELSEWHERE} {threads} > {output}"
+
+
+rule set:
+    output:
+        "set",
+    params:
+        kinds=KINDS,
+    shell:
+        "echo {params.kinds} > {output}"
+
+
+rule command:
+    output:
+        "command",
+    shell:
+        "echo {config[a][b]} {NAMES[0]} > {output}"
+
+
+rule block:
+    output:
+        "block",
+    run:
+        part = config["part"]
+        value = scaled(part["size"]) + helper.one() + int(numpy.zeros(1)[0])
+        with open(output[0], "w") as file:
+            print(value, config.get("extra", 7), file=file)
+        shell("echo {config[word]} >> {output}")
+
+
+rule python:
+    output:
+        "python",
+    script:
+        "scripts/python.py"
+
+
+rule bash:
+    output:
+        "bash",
+    script:
+        "scripts/bash.sh"
+"""
+FILES = {
+    "config.yaml": """a: {b: 1, c: 2}
+factor: 2
+part: {size: 3, other: 4}
+word: hi
+model: {rate: 1, epochs: 2}
+""",
+    "lib/helper.py": "def one():\n    return 1\n",
+    "scripts/python.py": """import reading
+
+model = snakemake.config["model"]
+with open(snakemake.output[0], "w") as file:
+    print(model["rate"], reading.of(snakemake.wildcards), file=file)
+""",
+    "scripts/reading.py": "def of(wildcards):\n    return len(wildcards)\n",
+    "scripts/bash.sh": "echo ${snakemake_config[word]} > ${snakemake_output[0]}\n",
+}
+EDITS = [  # a file, what becomes what, and who reads it; a script that is not Python may read all of the config
+    ("config.yaml", "b: 1", "b: 9", {"command", "bash"}),
+    ("config.yaml", "c: 2", "c: 9", {"bash"}),
+    ("config.yaml", "factor: 2", "factor: 3", {"block", "bash"}),
+    ("config.yaml", "size: 3", "size: 4", {"block", "bash"}),
+    ("config.yaml", "other: 4", "other: 5", {"bash"}),
+    ("config.yaml", "word: hi", "word: ho", {"block", "bash"}),
+    ("config.yaml", "model:", "extra: 1\nmodel:", {"block", "bash"}),
+    ("config.yaml", "rate: 1", "rate: 3", {"python", "bash"}),
+    ("config.yaml", "epochs: 2", "epochs: 3", {"bash"}),
+    ("Snakefile", "value * config", "2 * value * config", {"block"}),
+    ("Snakefile", "by=1", "by=2", {"block"}),
+    ("Snakefile", "    def inner", "    # scales\n    def inner", set()),
+    ("Snakefile", '["a", "b"]', '["a", "c"]', {"command"}),
+    ("Snakefile", '"/elsewhere"', '"/nowhere"', set()),
+    ("lib/helper.py", "return 1", "return 2", {"block"}),
+    ("scripts/reading.py", "return len", "return 1 + len", {"python"}),
+]
+
+
+def test_who_reads_a_value_reruns(workflow: Callable[..., Study]) -> None:
+    study = workflow(SNAKEFILE, **FILES)
+    said = study.snakemake()
+    assert len(said.jobs) == 6
+    assert study.snakemake().jobs == set()
+    for name, old, new, readers in EDITS:
+        path = study.path / name
+        text = path.read_text()
+        assert text.count(old) == 1
+        path.write_text(text.replace(old, new))
+        said = study.snakemake("--dry-run")
+        assert said.jobs == readers, f"{old} -> {new}"
+        if name == "config.yaml" and "bash" in readers:
+            assert "parameter config" in said.output
+        assert study.snakemake().jobs == readers
+    assert "parameter config.a.b: 1 -> 9" not in said.output
+
+    elsewhere = shutil.copytree(study.path, study.path.with_name("elsewhere"))
+    study.path = elsewhere
+    assert study.snakemake().jobs == set()
+    assert study.run("python", "-m", "snakemake", "--cores", "1").jobs == set()
+
+
+@pytest.mark.parametrize(
+    ("code", "read"),
+    [
+        ("config['a']['b']", {("a", "b")}),
+        ("config['a'][name]", {("a",)}),
+        ("config", {()}),
+        ("for name in config['a']: config['b']", {("a",), ("b",)}),
+        ("config['a']['b'], config['a']", {("a",)}),
+        ("config.get('a', config['b']).get('c')", {("a", "c"), ("b",)}),
+        ("config.get('a', {}).get('c')", {("a", "c")}),
+        ("f(**config['a'])", {("a",)}),
+        ("f'{config[\"a\"]}'", {("a",)}),
+        ("part = config['a']\nrest = part['b']\nf(rest['c'])", {("a", "b", "c")}),
+        ("part = config['a']\npart = 1\nf(part)", {("a",)}),
+        ("part = config['a']", {("a",)}),
+        ("config = {}\nconfig['a']", set()),
+        ("def f(config): return config['a']", set()),
+        ("shell('echo {config[a][0]} {config[b]:q} {{config[c]}}')", {("a", 0), ("b",)}),
+        ("config['a'] = 1", {("a",)}),
+    ],
+)
+def test_what_a_block_reads_of_the_config(code: str, read: set[tuple[str, ...]]) -> None:
+    assert Reads(ast.parse(code), snakefile=True).config == read
+
+
+@pytest.mark.parametrize(
+    ("code", "read"),
+    [
+        ("snakemake.config['a']['b']", {("a", "b")}),
+        ("config = snakemake.config\nf(config['a'])", {("a",)}),
+        ("config['a']", set()),
+        ("f(snakemake.input[0], snakemake.params.a)", set()),
+        ("main(snakemake)", {()}),
+        ("from snakemake.script import snakemake\nsnakemake.config['a']", {("a",)}),
+    ],
+)
+def test_what_a_script_reads_of_the_config(code: str, read: set[tuple[str, ...]]) -> None:
+    assert Reads(ast.parse(code)).config == read
+
+
+def test_names_that_code_takes_from_around_it() -> None:
+    code = "def f(a, b=B):\n    import c\n    d = A\n    shell('{E} {d}')\n    return [e for e in d if c.g(e)]"
+    assert Reads(ast.parse(code), snakefile=True).names == {"A", "B", "E", "shell"}
+
+
+def test_fields_of_a_command() -> None:
+    command = "a {input.b} {config[c][1]} {N:{W}} {{x}} {config[d].e}"
+    assert list(fields(command)) == [("input", ()), ("config", ("c", 1)), ("N", ()), ("W", ()), ("config", ("d",))]
+    assert list(fields("a { b")) == []

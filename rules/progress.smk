@@ -13,7 +13,8 @@ if console != "full":
         """Say why steps run, then show how far they are."""
         workflow.dag.print_reasons()
         workflow.globals["progress"] = Progress(workflow.dag.needrun_jobs())
-        workflow.globals["progress"].start(logger)
+        silent = {"all", "progress"} & set(map(str, workflow.output_settings.quiet or ()))
+        workflow.globals["progress"].start(logger, silent=bool(silent))
 
     onstart:
         show_progress()

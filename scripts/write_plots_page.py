@@ -5,7 +5,7 @@ from pathlib import Path
 
 from digitpairs import errors
 from digitpairs.files import write_atomically
-from digitpairs.reporting import charts
+from digitpairs.reporting.runtime import runtime
 
 PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -28,7 +28,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, required=True, help="html: the template for dvc's plots.html_template")
     args = parser.parse_args()
-    write_atomically(args.output, (PAGE % charts.runtime()).encode())
+    write_atomically(args.output, (PAGE % runtime()).encode())
 
 
 if __name__ == "__main__":

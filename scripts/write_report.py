@@ -18,7 +18,8 @@ from altair.utils.schemapi import debug_mode
 
 from digitpairs import errors, revision, tables
 from digitpairs.files import write_atomically
-from digitpairs.reporting import charts, page, report, table_page
+from digitpairs.reporting import page, report, table_page
+from digitpairs.reporting.runtime import runtime
 from digitpairs.reporting.study import Study
 from digitpairs.reproduction import origin
 
@@ -94,7 +95,7 @@ def main() -> None:
         ("Results as files", Path(os.path.relpath(args.findings.parent, args.html.parent)).as_posix() + "/"),
         ("Revision", "#provenance"),
     ]
-    write_atomically(args.html, page.to_html(blocks, figures, charts.runtime(), links).encode())
+    write_atomically(args.html, page.to_html(blocks, figures, runtime(), links).encode())
     shown = table_page.compose({path.as_posix(): content(path) for path in args.tables})
     write_atomically(args.table_page, page.to_html(shown, {}, "").encode())
 

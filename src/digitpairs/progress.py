@@ -81,19 +81,23 @@ class Progress(logging.Handler):
         self.failed: set[int] = set()
         self.done = 0.0  # work that was computed, not taken from a cache
         self.started = time.monotonic()
+        self.terminal = False
         self.ended = threading.Event()
         self.thread = threading.Thread(target=self._repeat, daemon=True)
 
-    def start(self, logger: logging.Logger) -> None:
-        """Take over the console: the handlers that write to a stream show warnings and errors alone."""
+    def start(self, logger: logging.Logger, *, silent: bool = False) -> None:
+        """Take over the console: the handlers that write to a stream show warnings and errors alone.
+
+        `silent` leaves it at that, for `--quiet`, in which Snakemake tells nobody when a job ends.
+        """
         self.logger = logger
         self.consoles = _consoles(logger)
-        if not self.consoles:
+        for console in self.consoles:
+            console.addFilter(self._passes)
+        if not self.consoles or silent:
             return
         self.stream = self.consoles[0].stream
         self.terminal = self.stream.isatty() and os.getenv("TERM", "dumb") != "dumb"
-        for console in self.consoles:
-            console.addFilter(self._passes)
         logger.addHandler(self)
         self.thread.start()
 
@@ -103,7 +107,7 @@ class Progress(logging.Handler):
         self.logger.removeHandler(self)
         for console in self.consoles:
             console.removeFilter(self._passes)
-        if self.consoles:
+        if self.thread.ident:
             if self.terminal:
                 self._write(CLEAR)
             took = duration(time.monotonic() - self.started)

@@ -15,7 +15,7 @@ Keys = tuple[str | int, ...]  # that lead to a value of the config: () is all of
 class Reads(ast.NodeVisitor):
     """The paths into the config that code reads, `config`, and all other names that it does not bind, `names`.
 
-    In a script the config is `snakemake.config`; a script that hands `snakemake` on may read all of it. In the code of a
+    In a script the config is `snakemake.config`; one that hands `snakemake` on may read all of it. In the code of a
     Snakefile (`snakefile=True`) it is `config`, and commands of `shell("...")` have fields that are filled from names.
     A name that is bound once, to a part of the config, stands for that part.
     """

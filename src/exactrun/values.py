@@ -22,26 +22,10 @@ from exactrun import digests
 from exactrun.reads import Keys, Reads, fields
 
 # Names that mean a job's own in a command, and what Snakemake itself puts into a Snakefile.
-OF_A_JOB = frozenset(
-    [
-        "input",
-        "output",
-        "params",
-        "wildcards",
-        "threads",
-        "resources",
-        "log",
-        "jobid",
-        "name",
-        "rule",
-        "rulename",
-        "bench_iteration",
-    ]
-)
+OF_A_JOB = frozenset(["input", "output", "params", "wildcards", "threads", "resources", "log", "jobid", "name"])
 OF_SNAKEMAKE = frozenset(
-    ["workflow", "rules", "checkpoints", "scatter", "gather", "storage", "pep", "github", "gitlab", "logger"]
+    ["rule", "rulename", "bench_iteration", "workflow", "rules", "checkpoints", "storage", "logger"]
 )
-
 LIBRARIES = frozenset(["site-packages", "dist-packages"])  # folders of an environment, which may lie in the project
 BLOCK = "run"
 MOST = 2000  # characters of a value in a record; a longer one has its digest there

@@ -57,6 +57,15 @@ def test_steps_are_counted_and_the_rest_was_not_needed(logger: logging.Logger) -
     assert "rule cell" not in console(logger) and "Finished jobid" not in console(logger)
 
 
+def test_a_quiet_run_shows_warnings_alone(logger: logging.Logger) -> None:
+    shown = Progress([job(0)])
+    shown.start(logger, silent=True)
+    begin(logger, 0)
+    logger.warning("low on disk")
+    shown.stop()
+    assert console(logger) == "low on disk\n"
+
+
 def test_a_run_that_was_stopped_or_failed_says_so(logger: logging.Logger) -> None:
     shown = Progress([job(number) for number in range(4)])
     shown.start(logger)

@@ -94,7 +94,6 @@ PACKAGES = (
     "snakemake.report.html_reporter",
     "snakemake.storage",
     "torch",
-    "torch.fx.experimental.symbolic_shapes",  # the first product of a process asks it for a shape
     "typst",
     "vl_convert",
 )

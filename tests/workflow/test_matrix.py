@@ -347,7 +347,7 @@ def test_row_18_a_file_deleted(study: Study, file: str) -> None:
     assert study.contents() == before
 
 
-@pytest.mark.parametrize("file", ["data/pairs/seed~2.npz", cell("baseline"), "reports/report.html"])
+@pytest.mark.parametrize("file", ["data/pairs/seed~2.npz", cell("baseline"), "results/final.csv"])
 def test_row_18_a_file_corrupted(study: Study, file: str) -> None:
     before = study.contents()
     (study.path / file).write_bytes(b"x" + before[file][1:])

@@ -13,7 +13,7 @@ from typing import Any
 
 import altair as alt
 import pandas as pd
-import vl_convert
+from altair.utils import schemapi
 
 from digitpairs import paper
 from digitpairs.analysis import factors
@@ -65,12 +65,6 @@ CURVES = {"train_loss": "Training loss (nats, log scale)", "validation_error": f
 FRAMES = {"V": "best by validation error", "T": "best by test error", "P": "the paper's choice"}
 PAPER = "the paper"
 NAME, LINE = 52, 14  # of the names in a forest plot: characters of a line, pixels of its height
-
-
-def runtime() -> str:
-    """Return the JavaScript that draws the charts, for the Vega-Lite version of the specifications."""
-    version = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
-    return vl_convert.javascript_bundle(vl_version=version)  # type: ignore[call-arg]  # whose stub lacks a default
 
 
 def _whiskers(base: alt.Chart, rows: Sequence[Row], *ends: Any) -> list[alt.Chart]:
@@ -616,7 +610,8 @@ def optimism(rows: Sequence[Row], models: Sequence[str]) -> Spec:
 
 def _spec(chart: alt.LayerChart | alt.FacetChart, height: int) -> Spec:
     fit = alt.AutoSizeParams(type="fit-x", contains="padding")
-    spec: Spec = chart.properties(width="container", height=height, autosize=fit).configure(**CONFIG).to_dict()
+    whole = chart.properties(width="container", height=height, autosize=fit).configure(**CONFIG)
+    spec: Spec = whole.to_dict(validate=schemapi.DEBUG_MODE)
     return spec
 
 

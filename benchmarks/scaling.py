@@ -20,6 +20,7 @@ import matplotlib.pyplot as plt
 import yaml
 
 from digitpairs.networks import kernels
+from digitpairs.plan import FURTHER
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
@@ -92,7 +93,7 @@ def workflow(folder: Path, cells: int) -> dict[str, dict[str, float]]:
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     rates = [round(1e-4 * (i + 1), 6) for i in range(cells // 10)]
     baseline = {"epochs": [25, 50, 75, 100, 150], "batch_size": [25, 50], "learning_rate": rates}
-    params |= {"grid": {"rounds": 10, "baseline": baseline}, "ablations": None, "more_data": None}
+    params |= {"grid": {"rounds": 10, "baseline": baseline}, **dict.fromkeys(["ablations", "more_data", *FURTHER])}
     (project / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     measure([BIN / "dvc", "init", "--quiet", "--no-scm"], project)
     table = ["snakemake", "results/grid.csv", "--quiet"]

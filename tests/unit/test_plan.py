@@ -14,7 +14,7 @@ import yaml
 from digitpairs import models
 from digitpairs.errors import StudyError
 from digitpairs.params import Params
-from digitpairs.plan import Figure, Plan, arguments, identity, megabytes, minutes
+from digitpairs.plan import FURTHER, Figure, Plan, arguments, identity, megabytes, minutes
 
 ROOT = Path(__file__).parents[2]
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
@@ -23,8 +23,9 @@ GRID = {"epochs": [2, 4], "batch_size": [20], "learning_rate": [0.01, 0.1]}
 
 def study(**changed: Any) -> Params:
     """Return a study with a grid of two models and nothing beyond the paper, but for what is changed."""
-    small = {"grid": {"rounds": 2, "baseline": GRID, "siamese_aux": GRID}, "ablations": None, "more_data": None}
-    return Params.model_validate(PARAMS | small | changed)
+    small = {"grid": {"rounds": 2, "baseline": GRID, "siamese_aux": GRID}}
+    beyond = dict.fromkeys(["ablations", "more_data", *FURTHER])
+    return Params.model_validate(PARAMS | small | beyond | changed)
 
 
 def options(text: str) -> dict[str, str]:
@@ -188,20 +189,14 @@ def test_parts_that_are_left_out_make_nothing() -> None:
 
 
 def test_further_parts_change_no_other_training() -> None:
-    """With the values of docs/beyond.md, which are checked by this."""
-    text = (ROOT / "docs/beyond.md").read_text(encoding="utf-8")
-    parts = yaml.safe_load(text.split("```yaml")[1].split("```")[0])
-    content = PARAMS | parts
-    Params.model_validate(content)
+    parts = {part: PARAMS[part] for part in FURTHER}
     small = {"rounds": 2} | dict.fromkeys(("baseline", "siamese", "siamese_aux"), GRID)
     without, every = Plan(study(grid=small)), Plan(study(grid=small, **parts), has_mnist=True)
     chosen = {"batch_size": 20, "learning_rate": 0.01, "epochs": 4}
     assert without.training("siamese_aux", chosen, 3) == every.training("siamese_aux", chosen, 3)
     assert (without.cells, without.datasets) == (every.cells, every.datasets)
     assert without.final_tables([]) == every.final_tables([])
-    off = {key for key, value in PARAMS.items() if value is None}
-    assert parts.keys() == off
-    assert every.further == {part: f"results/{part}.csv" for part in off}
+    assert every.further == FURTHER
 
 
 def test_figures() -> None:

@@ -56,7 +56,8 @@ def _reasons(reason: Any, names: Mapping[str, str]) -> Iterator[str]:
         yield "forced on the command line, or left half done"
     if reason.missing_output:
         yield "its output is not there"
-    if updated := reason.updated_input - reason.updated_input_run:
+    updated = reason.updated_input - reason.updated_input_run
+    if updated and not reason.missing_output:  # which counts any input as newer
         yield f"input changed since the last run: {_list(updated)}"
     if reason.params_changed:
         yield from _changes(_items(reason.params_changed.only_old, {}), _items(reason.params_changed.only_new, names))

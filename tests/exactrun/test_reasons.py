@@ -59,6 +59,14 @@ def test_an_output_that_is_not_what_its_record_says() -> None:
     assert not reason.altered
 
 
+def test_without_an_output_no_input_has_changed() -> None:
+    reason = Reason()
+    reason.updated_input.add("a.csv")
+    assert explain([("rule", {}, reason, {})]).endswith("input changed since the last run: a.csv")
+    reason.missing_output.add("b.csv")
+    assert explain([("rule", {}, reason, {})]) == "rule\n    its output is not there"
+
+
 def test_a_table_of_files_is_counted() -> None:
     old, new = ([[f"{name}.csv", {"value": 1}] for name in names] for names in ("ab", "bcd"))
     one, other = (shlex.join([f"--tables={json.dumps(table)}"]) for table in (old, new))

@@ -14,6 +14,7 @@ from digitpairs.errors import StudyError
 
 Tables = Mapping[str, Mapping[str, pd.DataFrame]]  # {protocol: {model: rows}}
 PROTOCOLS = ("fixed", "resampled")  # of the final rounds at the study's own choice
+PAIRED_ANEW = "paired_anew_error"  # of a fresh round: the mean over several pairings of its test images
 
 
 def by_protocol(table: pd.DataFrame, column: str = "protocol") -> dict[str, dict[str, pd.DataFrame]]:

@@ -458,6 +458,24 @@ def test_the_other_place_of_batch_normalisation_is_the_fresh_one() -> None:
     assert (before["estimate"], after["estimate"]) == (pytest.approx(-0.02), pytest.approx(0.02))
 
 
+def test_fresh_rounds_are_judged_on_their_test_images_paired_anew() -> None:
+    """But for their scatter, whose unit is the noise of a round's own pairs."""
+    plain = fresh()
+    better = {
+        arm: {model: table.assign(paired_anew_error=0.1) for model, table in by_model.items()}
+        for arm, by_model in plain.items()
+    }
+    for place, model in enumerate(MEANS):
+        better["resampled"][model]["paired_anew_error"] = 0.2 - 0.08 * place + 0.001 * np.arange(12)
+    before, after = study(fresh=plain), study(fresh=better)
+    assert judged("sharing", before)["verdict"] == "not reproduced"
+    [comparison, *_] = judged("sharing", after)["comparisons"]
+    assert (comparison["estimate"], comparison["verdict"]) == (pytest.approx(-0.08), "reproduced")
+    assert judged("agreement", after)["comparisons"][0]["estimate"] == pytest.approx(0)
+    assert judged("batch-norm", after)["comparisons"][0]["estimate"] == pytest.approx(-0.1055)
+    assert judged("deviation", after) == judged("deviation", before)
+
+
 def test_a_model_without_fresh_rounds_is_not_judged_by_others() -> None:
     few = fresh(resampled={"baseline": rounds(0.1, "baseline")})
     for comparison in judged("sharing", study(fresh=few))["comparisons"]:

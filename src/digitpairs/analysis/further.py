@@ -12,9 +12,8 @@ import pandas as pd
 from digitpairs.analysis import spikes
 from digitpairs.analysis.components import other_data, variance_components
 from digitpairs.analysis.inference import compare, corrected, interquartile_mean, paired, proportion, summarise, to_dict
-from digitpairs.tables import by_protocol
+from digitpairs.tables import PAIRED_ANEW, by_protocol
 
-PAIRED_ANEW = "paired_anew_error"  # the mean over several pairings of a round's test images
 METHODS = {"sharing": ("baseline", "siamese"), "auxiliary losses": ("siamese", "siamese_aux")}
 WHOLE = "nothing"  # left out of the recipe
 

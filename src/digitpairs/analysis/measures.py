@@ -17,7 +17,7 @@ from digitpairs import paper
 from digitpairs.analysis import selection
 from digitpairs.analysis.inference import NAN, Estimate, by_round, interquartile_mean, paired, unpaired
 from digitpairs.analysis.selection import cell
-from digitpairs.tables import Tables, by_value
+from digitpairs.tables import PAIRED_ANEW, Tables, by_value
 
 SIAMESE = ("siamese", "siamese_aux")
 NOTHING = np.empty(0)
@@ -61,12 +61,23 @@ def estimate(rounds: Rounds) -> Estimate:
     return unpaired(*rounds) if isinstance(rounds, tuple) else interquartile_mean(rounds)
 
 
-def _errors(study: Study, models: Sequence[str]) -> Values:
-    """Return the models' test errors on new pairs, shape (rounds, models): no rows without one of the models."""
+def _errors(study: Study, models: Sequence[str], *, own: bool = False) -> Values:
+    """Return the models' test errors on new pairs, shape (rounds, models): no rows without one of the models.
+
+    `own` asks for those on a round's own test pairs, whatever else was measured.
+    """
     by_model = study.on_new_pairs
     if not set(models) <= set(by_model):
         return np.empty((0, len(models)))
-    return by_round(by_model[model] for model in models)
+    return by_round(by_model[model] if own else steady(by_model[model]) for model in models)
+
+
+def steady(rounds: pd.DataFrame) -> pd.DataFrame:
+    """Return rounds with the test error on their test images paired anew, where it was measured, as their test error.
+
+    Both have the same mean, and the mean over several pairings has less noise.
+    """
+    return rounds.assign(test_error=rounds[PAIRED_ANEW]) if PAIRED_ANEW in rounds else rounds
 
 
 def change(study: Study, first: str, second: str) -> dict[str, Rounds]:
@@ -104,7 +115,7 @@ def overdispersion(study: Study) -> dict[str, Rounds]:
     """
     found: dict[str, Rounds] = {}
     for model in SIAMESE:
-        errors = _errors(study, ["baseline", model])
+        errors = _errors(study, ["baseline", model], own=True)
         errors = errors[~np.isnan(errors).any(axis=1)]
         centres = np.median(errors, axis=0) if len(errors) else np.full(2, 0.5)
         noise = np.sqrt(centres * (1 - centres) / study.n_test)
@@ -187,7 +198,8 @@ def batch_norm_after(study: Study) -> dict[str, Rounds]:
     """Return the baseline's test error with batch normalisation after the activation minus that before it."""
     if fresh := study.fresh.get("batch_norm"):  # the other place; the study's own is that of all other rounds
         sign = 1 if study.batch_norm == "before" else -1
-        return {"after minus before, `baseline`": sign * paired(study.on_new_pairs["baseline"], fresh["baseline"])}
+        before, after = steady(study.on_new_pairs["baseline"]), steady(fresh["baseline"])
+        return {"after minus before, `baseline`": sign * paired(before, after)}
     rounds = by_value(study.ablations, "batch_norm", "baseline")
     there = {"before", "after"} <= set(rounds)
     return {"after minus before, `baseline`": paired(rounds["before"], rounds["after"]) if there else NOTHING}
@@ -246,6 +258,6 @@ def final_after_grid(study: Study) -> dict[str, Rounds]:
             choice = study.selection.get(model)
             grid = cell(study.grid, model, choice["chosen"]) if choice else None
             both = [grid, study.final.get("fixed", {}).get(model)]
-        first, second = (NOTHING if t is None else t["test_error"].to_numpy(dtype=float) for t in both)
+        first, second = (NOTHING if t is None else steady(t)["test_error"].to_numpy(dtype=float) for t in both)
         found[f"final minus grid, `{model}`"] = (first, second)
     return found

@@ -95,8 +95,8 @@ def test_every_part_says_three_sentences_of_its_numbers() -> None:
     assert "0 of 12 rounds end in a loss spike" in said(found, "fresh")
     least = said(found, "least_error")
     assert "misses 1.1 of 100 pairs" in least and "2.0 times as much as the recipe" in least
-    assert "without shifts it raises the test error by 0.0100" in least
-    assert "without dropout it changes the test error by less than 0.01" in least
+    assert "without a part of the recipe: dropout +0.0000" in least
+    assert "shifts +0.0100" in least and "shifts can be told from no change" in least
     assert "There is no good seed" in said(found, "variance")
     shares = {f["model"]: f["shares"] for f in further_findings.state(found) if f.get("shares")}
     assert shares["siamese"]["dataset"] > 50 > shares["baseline"]["dataset"]

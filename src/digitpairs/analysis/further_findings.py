@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from digitpairs.analysis.claims import CANNOT_TELL
-from digitpairs.analysis.findings import LOWER, SAME, Finding, Row, between, listed, missing, says, size, told
+from digitpairs.analysis.findings import LOWER, SAME, Finding, Row, between, listed, missing, size, told
+from digitpairs.analysis.inference import LEVEL
 
 LARGE = 0.5  # share of the variance from which on a choice of seeds is worth the search
 COMPONENTS = {"dataset": "data sets", "initialisation": "initialisations", "order": "orders"}
@@ -63,12 +64,18 @@ def _least_error(parts: Mapping[str, Row], errors: Mapping[str, Row]) -> Iterato
         which = f"`{best['model']}`, the best of the study's own networks,"
         said = f"On new pairs, {which} misses {best['estimate']:.4f}: {times:.1f} times as much as the recipe."
         yield _finding("least_error", said, {}, left_out="all")
-    changes = {LEFT_OUT[part]: row["change"] for part, row in parts.items() if part != "nothing"}
-    gives = [f"without {name} it {says(row)}" for name, row in changes.items() if told(row) != CANNOT_TELL]
-    unknown = [name for name, row in changes.items() if told(row) == CANNOT_TELL]
-    if changes:
-        said = "; ".join([*gives, *([f"what {listed(unknown)} give cannot be told"] if unknown else [])])
-        yield _finding("least_error", f"Of the recipe's parts: {said}.", {}, left_out="each")
+    if changes := {LEFT_OUT[part]: row["change"] for part, row in parts.items() if part != "nothing"}:
+        sure = [name for name, row in changes.items() if row["low"] is not None and row["p_holm"] < 1 - LEVEL]
+        said = "; ".join(f"{name} {_change(row)}" for name, row in changes.items())
+        said = f"What the error changes by without a part of the recipe: {said}. Corrected for their number, "
+        said += f"{listed(sure) if sure else 'none'} can be told from no change."
+        yield _finding("least_error", said, {}, left_out="each")
+
+
+def _change(row: Row) -> str:
+    if row["low"] is None:
+        return f"cannot be compared ({missing(row)})"
+    return f"{row['estimate']:+.4f} ({between(row, '+.4f')}, n = {row['n']} rounds)"
 
 
 def _or_one(row: Row) -> float:

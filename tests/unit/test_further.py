@@ -1,6 +1,7 @@
 """The further parts: their numbers, what is said of them, and their figures, on tables that are made for it."""
 
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -124,6 +125,17 @@ def test_a_seed_that_matters_is_not_denied() -> None:
     found = numbers({"variance": crossed("baseline", initialisation=0.05)})
     assert "cannot be told" in said(found, "variance") and "no good seed" not in said(found, "variance")
     assert max(found["variance"]["baseline"]["components"]["initialisation"].values()) > 0.05**2 / 4
+
+
+def test_other_data_without_the_rounds_that_end_in_a_spike() -> None:
+    made = study()["other_data"].reset_index(drop=True)
+    assert "loss spike" not in said(numbers({"other_data": made}), "other_data")
+    first = made.index[made["model"] == "siamese_aux"][0]
+    made.loc[first, ["train_loss", "train_error", "test_error"]] = [1.0, 0.2, 0.3]
+    sentences = said(numbers({"other_data": made}), "other_data")
+    assert re.search(r"`siamese_aux` is 0\.04.*; without 1 round that ends in a loss spike, it is 0\.0[23]", sentences)
+    assert re.search(r"auxiliary losses is 0\.0.*; without 1 round that ends in a loss spike, it is 0\.07", sentences)
+    assert sentences.count("loss spike") == 2
 
 
 def test_parts_with_too_few_rounds_say_so() -> None:

@@ -82,9 +82,17 @@ def variance(table: pd.DataFrame) -> dict[str, Any]:
 
 
 def others(table: pd.DataFrame) -> dict[str, Any]:
-    """Estimate errors, and gains of both methods, on disjoint sets of digits: {name: mean, between, within, sets}."""
+    """Estimate errors, and gains of both methods, on disjoint sets of digits.
+
+    Returns {name: mean, between, within, sets, and the mean `without` the rounds that end in a loss spike}.
+    """
+    spiked = np.concatenate([spikes.spiked(rows) for _, rows in table.groupby("model", sort=False)])
+    by_model = pd.concat(rows for _, rows in table.groupby("model", sort=False))
+    calm = other_data(by_model.assign(test_error=by_model["test_error"].mask(spiked)), METHODS)
     return {
-        name: found._asdict() | {key: getattr(found, key)._asdict() for key in ("mean", "between", "within")}
+        name: found._asdict()
+        | {key: getattr(found, key)._asdict() for key in ("mean", "between", "within")}
+        | {"without": calm[name].mean._asdict() | {"spikes": calm[name].diverged - found.diverged}}
         for name, found in other_data(table, METHODS).items()
     }
 

@@ -168,14 +168,23 @@ def _other_data(rows: Mapping[str, Row]) -> Iterator[Finding]:
                 "other_data", f"On other digits, {what} cannot be told: it takes two sets.", numbers, about=name
             )
             continue
-        value = -mean["estimate"] if gain else mean["estimate"]
-        ends = sorted([-mean["low"], -mean["high"]] if gain else [mean["low"], mean["high"]])
-        said = f"On other digits, {row['sets']} disjoint sets, {what} is {value:.4f} ({ends[0]:.4f} to {ends[1]:.4f})"
+        said = f"On other digits, {row['sets']} disjoint sets, {what} is {_with_ends(mean, gain)}"
         if between["low"] is not None:
             said += f"; sets differ by a deviation of {max(0.0, between['estimate']) ** 0.5:.4f}"
             said += f" ({between['low'] ** 0.5:.4f} to {between['high'] ** 0.5:.4f}), rounds on one set by "
             said += f"{within['estimate'] ** 0.5:.4f}"
+        if count := row["without"]["spikes"]:
+            ended = "1 round that ends" if count == 1 else f"{count} rounds that end"
+            said += f"; without {ended} in a loss spike, it is {_with_ends(row['without'], gain)}"
         yield _finding("other_data", f"{said}.", numbers, about=name)
+
+
+def _with_ends(row: Row, gain: bool) -> str:
+    """Spell an error, or as a gain the change of one, with its interval."""
+    if row["low"] is None:
+        return "not known"
+    value, *ends = (-row[key] if gain else row[key] for key in ("estimate", "low", "high"))
+    return f"{value:.4f} ({min(ends):.4f} to {max(ends):.4f})"
 
 
 def _in_100(row: Row) -> str:

@@ -18,6 +18,7 @@ from scipy.special import stdtrit
 LEVEL = 0.95
 DRAWS = 20_000
 RESIDUAL = "residual"
+FACTORS = ("dataset", "initialisation", "order")
 NAN = float("nan")
 
 
@@ -117,14 +118,30 @@ def variance_components(crossed: pd.DataFrame, column: str = "test_error") -> di
 
     A data set with a diverged round is left out. A model with fewer than two data sets has no components.
     """
-    factors = ("dataset", "initialisation", "order")
-    found: dict[str, dict[str, Component]] = {}
+    return {model: _crossed(errors, FACTORS) for model, errors in _arrays(crossed, column).items()}
+
+
+def seed_components(crossed: pd.DataFrame, column: str = "test_error") -> dict[str, dict[str, Component]]:
+    """As `variance_components`, with all that a seed decides, initialisation and order, as one factor, `seed`.
+
+    It has a level for each pair of them, so that its component is known far better than either's.
+    """
+    arrays = _arrays(crossed, column)
+    return {model: _crossed(errors.reshape(len(errors), -1), (FACTORS[0], "seed")) for model, errors in arrays.items()}
+
+
+def _arrays(crossed: pd.DataFrame, column: str) -> dict[str, NDArray[np.float64]]:
+    """Return each model's values, with a dimension for each factor, of the data sets without a diverged round."""
+    found = {}
     for model, rows in crossed.groupby("model", sort=False):
-        whole = rows[~rows["dataset"].isin(rows["dataset"][rows[column].isna()])].sort_values(list(factors))
-        shape = [whole[factor].nunique() for factor in factors]
-        errors = whole[column].to_numpy(dtype=float).reshape(shape)
-        found[str(model)] = crossed_components(errors, factors) if min(shape) > 1 else {}
+        whole = rows[~rows["dataset"].isin(rows["dataset"][rows[column].isna()])].sort_values(list(FACTORS))
+        shape = [whole[factor].nunique() for factor in FACTORS]
+        found[str(model)] = whole[column].to_numpy(dtype=float).reshape(shape)
     return found
+
+
+def _crossed(errors: NDArray[np.float64], factors: Sequence[str]) -> dict[str, Component]:
+    return crossed_components(errors, factors) if min(errors.shape) > 1 else {}
 
 
 def by_set(rows: pd.DataFrame, column: str = "test_error") -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from digitpairs.analysis import spikes
-from digitpairs.analysis.components import other_data, variance_components
+from digitpairs.analysis.components import FACTORS, other_data, seed_components, variance_components
 from digitpairs.analysis.inference import compare, corrected, interquartile_mean, paired, proportion, summarise, to_dict
 from digitpairs.tables import PAIRED_ANEW, by_protocol
 
@@ -67,16 +67,21 @@ def _share(marked: Any, rounds: pd.DataFrame) -> dict[str, Any]:
 
 
 def variance(table: pd.DataFrame) -> dict[str, Any]:
-    """Estimate where the variance between rounds comes from: {model: levels, total, components}."""
+    """Estimate where the variance between rounds comes from: {model: levels, mean, diverged, components, seed}.
+
+    `seed` is the share of the variance that belongs to all that a seed decides, whatever the data set.
+    """
     found = {}
+    seeds = seed_components(table)
     for model, components in variance_components(table).items():
         rows = table[table["model"] == model]
-        levels = {factor: int(rows[factor].nunique()) for factor in ("dataset", "initialisation", "order")}
+        total = sum(max(0.0, component.estimate) for component in seeds[model].values()) or 1.0
         found[model] = {
-            "levels": levels,
+            "levels": {factor: int(rows[factor].nunique()) for factor in FACTORS},
             "mean": float(rows["test_error"].mean()),
             "diverged": int(rows["test_error"].isna().sum()),
             "components": {name: component._asdict() for name, component in components.items()},
+            "seed": {key: value / total for key, value in seeds[model]["seed"]._asdict().items()} if components else {},
         }
     return found
 

@@ -98,17 +98,15 @@ def _variance(models: Mapping[str, Row]) -> Iterator[Finding]:
         said = f"The test error of `{model}` has a deviation of {total**0.5:.4f} over rounds; of its variance, "
         said += f"{listed(main)}, and {rest:.0f}% belong to none of them alone."
         yield _finding("variance", said, {"shares": shares}, model=model)
-        bounds += [found[name]["high"] / total for name in ("initialisation", "order")]
+        bounds.append(row["seed"]["high"])
     if bounds:
         most = 100 * min(1.0, max(bounds))
         if most < 100 * LARGE:
-            said = "There is no good seed: alone, neither an initialisation nor an order carries more than "
-            said += (
-                f"{most:.0f}% of the variance in any model, so that one which does well on one data set does not on "
-            )
-            said += "the next."
+            said = "No seed is worth a search: all that a seed decides, initialisation and order together, carries no more "
+            said += f"than {most:.0f}% of the variance in any model, so that one which does well on one data set need "
+            said += "not on the next."
         else:
-            said = "Whether there is a good seed cannot be told: an initialisation or an order may carry up to "
+            said = "Whether there is a good seed cannot be told: initialisation and order together may carry up to "
             said += f"{most:.0f}% of the variance."
         yield _finding("variance", said, {}, model=None)
 

@@ -102,8 +102,8 @@ def _variance(models: Mapping[str, Row]) -> Iterator[Finding]:
     if bounds:
         most = 100 * min(1.0, max(bounds))
         if most < 100 * LARGE:
-            said = "No seed is worth a search: all that a seed decides, initialisation and order together, carries no more "
-            said += f"than {most:.0f}% of the variance in any model, so that one which does well on one data set need "
+            said = "No seed is worth a search: all that a seed decides, initialisation and order together, carries at "
+            said += f"most {most:.0f}% of the variance in any model, so that one which does well on one data set need "
             said += "not on the next."
         else:
             said = "Whether there is a good seed cannot be told: initialisation and order together may carry up to "

@@ -93,10 +93,10 @@ def _variance(models: Mapping[str, Row]) -> Iterator[Finding]:
         variances = {name: max(0.0, component["estimate"]) for name, component in found.items()}
         total = sum(variances.values()) or 1.0
         shares = {name: 100 * value / total for name, value in variances.items()}
-        main = [f"{shares[name]:.0f}% between {word}" for name, word in COMPONENTS.items()]
+        first, *main = [f"{shares[name]:.0f}% between {word}" for name, word in COMPONENTS.items()]
         rest = 100 - sum(shares[name] for name in COMPONENTS)
         said = f"The test error of `{model}` has a deviation of {total**0.5:.4f} over rounds; of its variance, "
-        said += f"{listed(main)}, and {rest:.0f}% belong to none of them alone."
+        said += f"{listed([first.replace('%', '% lie'), *main])}; {rest:.0f}% belong to none of them alone."
         yield _finding("variance", said, {"shares": shares}, model=model)
         bounds.append(row["seed"]["high"])
     if bounds:

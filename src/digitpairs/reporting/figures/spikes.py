@@ -41,9 +41,10 @@ def draw(*, statistics: Mapping[str, Any]) -> Figure:
             fill = "0.15" if row["chosen"] else "white"
             axes.errorbar(middle, [place], xerr=sides, fmt="o", color="0.15", markerfacecolor=fill, capsize=4)
         axes.set(xlim=(0, None))
+        axes.locator_params(axis="x", nbins=4)
         axes.grid(axis="x")
     panels[0].set_yticks(range(len(shown)), [f"{label} (n = {row['late']['n']})" for label, row in shown])
     panels[0].set(ylim=(len(shown) - 0.4, -0.6))
     panels[0].set_xlabel("Probability of a late spike")
-    panels[1].set_xlabel(f"Test error ({UNIT}), interquartile mean")
+    panels[1].set_xlabel(f"Test error ({UNIT}),\ninterquartile mean")
     return figure

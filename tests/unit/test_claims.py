@@ -425,7 +425,7 @@ def test_an_edit_of_a_claim_reruns_no_other_step() -> None:
         if "digitpairs.analysis.claims=" in exactrun.code(script, root=SCRIPTS.parent)
     ]
     steps = ["judge_claims.py", "write_report.py"]
-    assert sorted(edited) == sorted([*steps, "plan_rounds.py", "write_plots_page.py"])
+    assert sorted(edited) == sorted([*steps, "plan_rounds.py"])
     assert "digitpairs.analysis.statistics=" not in exactrun.code("scripts/judge_claims.py", root=SCRIPTS.parent)
     assert "digitpairs.analysis" not in exactrun.code("scripts/collect_metrics.py", root=SCRIPTS.parent)
 

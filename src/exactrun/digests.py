@@ -71,14 +71,18 @@ def script(path: str | Path, search: Sequence[str | Path], root: str | Path, *, 
 
     `libraries` is False where they are not those of this environment.
     """
-    folders = (Path(root, path).parent, *(Path(root, folder) for folder in search))
-    return _spell(_items([Path(root, path)], folders, (), root, libraries=libraries))
+    return _spell(_items([Path(root, path)], _beside(path, search, root), (), root, libraries=libraries))
 
 
 def config(path: str | Path, search: Sequence[str | Path], root: str | Path) -> frozenset[reads.Keys]:
     """Return which values of the config a script and the project's modules that it imports read, by their keys."""
-    folders = (Path(root, path).parent, *(Path(root, folder) for folder in search))
-    return frozenset(keys for file in _closure([Path(root, path)], folders) for keys in _read(file)[2])
+    files = _closure([Path(root, path)], _beside(path, search, root))
+    return frozenset(keys for file in files for keys in _read(file)[2])
+
+
+def _beside(path: str | Path, search: Sequence[str | Path], root: str | Path) -> tuple[Path, ...]:
+    """Return where a script's imports are looked for: Python searches its own folder first."""
+    return (Path(root, path).parent, *(Path(root, folder) for folder in search))
 
 
 def _spell(items: Mapping[str, str]) -> str:
@@ -104,12 +108,12 @@ def _items(
 
 def _closure(given: list[Path], roots: tuple[Path, ...]) -> set[Path]:
     """Return some files and the project's modules that they import, directly or not."""
-    todo, seen = list(given), set[Path]()
-    while todo:
-        path = todo.pop()
+    ahead, seen = list(given), set[Path]()
+    while ahead:
+        path = ahead.pop()
         if path not in seen:
             seen.add(path)
-            todo.extend(_requirements(path, roots)[0])
+            ahead.extend(_requirements(path, roots)[0])
     return seen
 
 
@@ -198,9 +202,9 @@ def _imports(tree: ast.Module) -> Iterator[tuple[int, str]]:
         for alias in node.names
         if alias.name == "import_module" and alias.asname
     }
-    todo: list[ast.AST] = [tree]
-    while todo:
-        node = todo.pop()
+    ahead: list[ast.AST] = [tree]
+    while ahead:
+        node = ahead.pop()
         match node:
             case ast.Import(names=names):
                 yield from ((0, alias.name) for alias in names)
@@ -215,9 +219,9 @@ def _imports(tree: ast.Module) -> Iterator[tuple[int, str]]:
                     if name.strip("."):
                         yield len(name) - len(name.lstrip(".")), name.lstrip(".")
             case ast.If(test=ast.Name(id="TYPE_CHECKING") | ast.Attribute(attr="TYPE_CHECKING"), orelse=orelse):
-                todo.extend(orelse)
+                ahead.extend(orelse)
                 continue
-        todo.extend(ast.iter_child_nodes(node))
+        ahead.extend(ast.iter_child_nodes(node))
 
 
 def _argument(call: ast.Call, place: int, keyword: str) -> str | None:

@@ -133,6 +133,7 @@ def test_who_reads_a_value_reruns(workflow: Callable[..., Study]) -> None:
     said = study.snakemake()
     assert len(said.jobs) == 6
     assert study.snakemake().jobs == set()
+    reasons = []
     for name, old, new, readers in EDITS:
         path = study.path / name
         text = path.read_text()
@@ -140,10 +141,11 @@ def test_who_reads_a_value_reruns(workflow: Callable[..., Study]) -> None:
         path.write_text(text.replace(old, new))
         said = study.snakemake("--dry-run")
         assert said.jobs == readers, f"{old} -> {new}"
-        if name == "config.yaml" and "bash" in readers:
+        reasons.append(said.output)
+        if name == "config.yaml":
             assert "parameter config" in said.output
         assert study.snakemake().jobs == readers
-    assert "parameter config.a.b: 1 -> 9" not in said.output
+    assert "parameter config.a.b: 1 -> 9" in reasons[0]
 
     elsewhere = shutil.copytree(study.path, study.path.with_name("elsewhere"))
     study.path = elsewhere

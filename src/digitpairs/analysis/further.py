@@ -91,9 +91,9 @@ def others(table: pd.DataFrame) -> dict[str, Any]:
 
     Returns {name: mean, between, within, sets, and the mean `without` the rounds that end in a loss spike}.
     """
-    spiked = np.concatenate([spikes.spiked(rows) for _, rows in table.groupby("model", sort=False)])
-    by_model = pd.concat(rows for _, rows in table.groupby("model", sort=False))
-    calm = other_data(by_model.assign(test_error=by_model["test_error"].mask(spiked)), METHODS)
+    models = (rows for _, rows in table.groupby("model", sort=False))
+    calm_rounds = (rows.assign(test_error=rows["test_error"].mask(spikes.spiked(rows))) for rows in models)
+    calm = other_data(pd.concat(calm_rounds), METHODS)
     return {
         name: found._asdict()
         | {key: getattr(found, key)._asdict() for key in ("mean", "between", "within")}

@@ -19,6 +19,9 @@ rule pairs:
 # Of rounds beyond the final ones: made when they are needed, neither versioned nor pushed.
 use rule pairs as new_pairs with:
     output:
-        temp(NEW_PAIRS),
+        temp(directory(NEW_PAIRS)),
     log:
-        "logs/new_pairs/seed~{seed}.log",
+        "logs/new_pairs/rounds~{first}-{last}.log",
+    params:
+        arguments=lambda wildcards: datasets(block(wildcards), **study.data.model_dump()),
+        code=code("make_pairs.py"),

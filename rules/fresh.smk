@@ -22,7 +22,7 @@ rule fresh_block:
         run=lambda wildcards: identity(fresh_training(wildcards), training_code(wildcards)),
         code=training_code,
     shell:
-        train()
+        train(pairs=IN_FOLDER)
 
 
 rule fresh:

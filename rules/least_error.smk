@@ -3,7 +3,7 @@
 
 rule recipe:
     input:
-        pairs=lambda wildcards: plan.new_pairs(range(1, 1 + plan.recipe_rounds(wildcards.left_out))),
+        pairs=lambda wildcards: NEW_PAIRS.format(first=1, last=plan.recipe_rounds(wildcards.left_out)),
     output:
         LEAST_ERROR,
     log:
@@ -24,7 +24,7 @@ rule recipe:
         arguments=lambda wildcards: arguments(recipe=plan.recipe(wildcards.left_out)),
         code=code("train_recipe.py"),
     shell:
-        step("train_recipe.py {params.arguments} --pairs {input.pairs:q} --output {output:q}")
+        step(f"train_recipe.py {{params.arguments}} --pairs {IN_FOLDER} --output {{output:q}}")
 
 
 rule least_error:

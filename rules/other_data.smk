@@ -4,18 +4,18 @@
 # Neither versioned nor pushed, as more_pairs.
 rule other_pairs:
     output:
-        temp(OTHER_PAIRS),
+        temp(directory(OTHER_PAIRS)),
     log:
-        "logs/other_pairs/set~{set}/seed~{seed}.log",
+        "logs/other_pairs/set~{set}.log",
     localrule: True
     params:
-        arguments=lambda wildcards: arguments(
+        arguments=lambda wildcards: datasets(
+            other_numbers(wildcards),
             source="mnist",
             set=wildcards.set,
             n_train=study.data.n_train,
             n_validation=study.data.n_validation,
             n_test=study.data.n_test,
-            seed=wildcards.seed,
         ),
         code=code("make_pairs.py"),
     shell:
@@ -42,7 +42,7 @@ rule other:
         run=lambda wildcards: identity(other_training(wildcards), training_code(wildcards)),
         code=training_code,
     shell:
-        train("final")
+        train("final", IN_FOLDER)
 
 
 rule other_data:

@@ -21,7 +21,7 @@ rule spike:
         run=lambda wildcards: identity(spike_training(wildcards), training_code(wildcards)),
         code=training_code,
     shell:
-        train("final")
+        train("final", IN_FOLDER)
 
 
 rule spikes:

@@ -8,13 +8,22 @@ def training_code(wildcards):
     return code(TRAINER, source(models.path(wildcards.model)))
 
 
-def train(stream=None):
+# The datasets of an input that is a folder of them, or one dataset.
+IN_FOLDER = "$(find {input.pairs:q} -name '*.npz' | sort -V)"
+
+
+def train(stream=None, pairs="{input.pairs:q}"):
     """Return the command of a rule that trains all rounds of a configuration; the arguments name another stream."""
     named = f"--stream {stream} " if stream else ""
     return step(
-        f"{TRAINER} {named}{{params.arguments}} --pairs {{input.pairs:q}}"
+        f"{TRAINER} {named}{{params.arguments}} --pairs {pairs}"
         ' --states "$STATES"/{params.run} --output {output:q}'
     )
+
+
+def datasets(numbers, **of_data):
+    """Return the arguments that make a folder with a dataset for each of several rounds."""
+    return arguments(**of_data, seed=study.seed + numbers[0], datasets=len(numbers))
 
 
 def after_selection():
@@ -92,14 +101,14 @@ def larger_pairs(_):
     return MORE_PAIRS
 
 
-def fresh_numbers(wildcards):
-    """Return the numbers of the rounds of a block."""
+def block(wildcards):
+    """Return the numbers of the rounds from the first to the last."""
     return range(int(wildcards.first), 1 + int(wildcards.last))
 
 
 def fresh_training(wildcards):
     """Return the arguments of a block of fresh rounds, but for their pairings."""
-    numbers = fresh_numbers(wildcards)
+    numbers = block(wildcards)
     stream = "grid" if wildcards.arm == "grid" else "final"
     other = {"before": "after", "after": "before"}[study.train.batch_norm]
     changed = {"batch_norm": other} if wildcards.arm == "batch_norm" else {}
@@ -110,9 +119,7 @@ def fresh_training(wildcards):
 def fresh_pairs(wildcards):
     """Return the dataset of the grid, or one for each round of a block, which no round before has used."""
     after_selection()
-    if wildcards.arm in ("fixed", "grid"):
-        return plan.datasets[:1]
-    return plan.new_pairs(fresh_numbers(wildcards))
+    return plan.datasets[0] if wildcards.arm in ("fixed", "grid") else NEW_PAIRS
 
 
 def crossed_training(wildcards):
@@ -125,7 +132,7 @@ def crossed_training(wildcards):
 def crossed_pairs(wildcards):
     """Return the dataset that initialisations and orders share."""
     after_selection()
-    return plan.new_pairs([int(wildcards.dataset)])
+    return plan.dataset(int(wildcards.dataset))
 
 
 def spike_tables():
@@ -142,7 +149,7 @@ def spike_training(wildcards):
 def spike_pairs(_):
     """Return a dataset for each round, the same ones for all values."""
     after_selection()
-    return plan.new_pairs(range(1, 1 + study.spikes.rounds))
+    return NEW_PAIRS.format(first=1, last=study.spikes.rounds)
 
 
 def other_numbers(wildcards):
@@ -160,4 +167,4 @@ def other_training(wildcards):
 def other_pairs(wildcards):
     """Return new pairs of a set's digits for each of its rounds."""
     after_selection()
-    return [OTHER_PAIRS.format(set=wildcards.set, seed=study.seed + number) for number in other_numbers(wildcards)]
+    return OTHER_PAIRS

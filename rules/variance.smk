@@ -22,7 +22,7 @@ rule crossed:
         run=lambda wildcards: identity(crossed_training(wildcards), training_code(wildcards)),
         code=training_code,
     shell:
-        train("final")
+        train("final", IN_FOLDER)
 
 
 rule variance:

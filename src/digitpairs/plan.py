@@ -36,9 +36,10 @@ FINAL_FILES = ("rounds.csv", "curves.csv", "rounds.safetensors")
 ABLATION = "results/ablations/{parameter}~{value}/{model}/rounds.csv"
 MORE_PAIRS = "data/more_pairs/n_train~{n_train}.npz"
 LARGER_CELL = "results/more_data/{model}/n_train~{n_train}/rounds.csv"
-# Pairs of a seed that are neither kept nor versioned: they take 0.5 MB, and a second to make again.
-NEW_PAIRS = "data/new_pairs/seed~{seed}.npz"
-OTHER_PAIRS = "data/other_pairs/set~{set}/seed~{seed}.npz"
+# Folders with a dataset for each of several rounds, neither kept nor versioned: a dataset takes 0.5 MB, and a second to
+# make again.
+NEW_PAIRS = "data/new_pairs/rounds~{first}-{last}"
+OTHER_PAIRS = "data/other_pairs/set~{set}"
 FRESH = "results/fresh/{arm}/{model}/rounds~{first}-{last}/rounds.csv"
 LEAST_ERROR = "results/least_error/left_out~{left_out}/rounds.csv"
 CROSSED = "results/variance/{model}/dataset~{dataset}/rounds.csv"
@@ -152,12 +153,10 @@ class Plan:
         """The datasets: the first for the grid and all fixed rounds, then one for each round on new pairs."""
         return [DATASET.format(seed=self.study.seed + i) for i in range(1 + self.study.final.rounds)]
 
-    def new_pairs(self, rounds: Iterable[int]) -> list[str]:
-        """Return the datasets of rounds on new pairs: those of the final rounds are kept, others made when needed."""
-        return [
-            (DATASET if round_ <= self.study.final.rounds else NEW_PAIRS).format(seed=self.study.seed + round_)
-            for round_ in rounds
-        ]
+    def dataset(self, number: int) -> str:
+        """Return the dataset of a round on new pairs: those of the final rounds are kept, others made when needed."""
+        kept = number <= self.study.final.rounds
+        return DATASET.format(seed=self.study.seed + number) if kept else NEW_PAIRS.format(first=number, last=number)
 
     @cached_property
     def cells(self) -> list[str]:

@@ -110,11 +110,8 @@ def test_fresh_rounds_come_in_blocks() -> None:
     # The paper's rounds stay as they are, and no dataset is used twice.
     assert fresh.final("rounds.csv") == Plan(study()).final("rounds.csv")
     assert fresh.datasets == Plan(study()).datasets
-    assert fresh.new_pairs([1, 15, 16]) == [
-        "data/pairs/seed~1.npz",
-        "data/pairs/seed~15.npz",
-        "data/new_pairs/seed~16.npz",
-    ]
+    kept = ["data/pairs/seed~1.npz", "data/pairs/seed~15.npz", "data/new_pairs/rounds~16-16"]
+    assert [fresh.dataset(number) for number in (1, 15, 16)] == kept
 
 
 RECIPE = {

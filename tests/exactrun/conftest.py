@@ -98,11 +98,11 @@ def second(shared: Path, environment: Environment) -> Study:
 
 
 @pytest.fixture
-def workflow(tmp_path: Path) -> Callable[[str], Study]:
+def workflow(served: Path, tmp_path: Path) -> Callable[[str], Study]:
     """Make a workflow that has one line to say of exactrun."""
 
     def make(snakefile: str, **files: str) -> Study:
-        study = Study(tmp_path / "workflow", tmp_path / "cells")
+        study = Study(tmp_path / "workflow", tmp_path / "cells", served)
         study.env["PYTHONPATH"] = str(ROOT / "src")
         for name, text in {"Snakefile": INSTALLED + snakefile, **files}.items():
             path = study.path / name.replace("__", ".")

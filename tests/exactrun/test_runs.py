@@ -176,7 +176,7 @@ def test_input_is_judged_by_content_whatever_its_time(workflow: Callable[..., St
 
 
 def test_the_lock_of_a_snakemake_without_this_holds(workflow: Callable[..., Study]) -> None:
-    study = workflow(CHAIN, plain__smk=CHAIN.replace("echo 1", "touch started; sleep 600; echo 1"))
+    study = workflow(CHAIN, plain__smk=CHAIN.replace("echo 1", "touch started; sleep 600; echo 1")).in_real_processes()
     plain = ["snakemake", "--snakefile", "plain.smk", "--cores", "1"]
     with subprocess.Popen(
         plain, cwd=study.path, env=study.env, stderr=subprocess.DEVNULL, start_new_session=True
@@ -196,7 +196,7 @@ def test_the_lock_of_a_snakemake_without_this_holds(workflow: Callable[..., Stud
 
 def test_a_dry_run_ends_with_its_reader(workflow: Callable[..., Study]) -> None:
     """Once this has its say: the first twenty lines are Snakemake's alone."""
-    study = workflow(CHAIN)
+    study = workflow(CHAIN).in_real_processes()
     for streams in ("2>&1", ""):
         said = study.run("sh", "-c", f"snakemake --cores 1 --dry-run --forceall {streams} | head -24").output
         assert "BrokenPipe" not in said and "Traceback" not in said
@@ -248,7 +248,7 @@ def test_pipes_and_links(workflow: Callable[..., Study]) -> None:
 def test_records_that_cannot_be_written(
     workflow: Callable[..., Study], ordinary: Callable[..., list[str]], folder: str
 ) -> None:
-    study = workflow(CHAIN)
+    study = workflow(CHAIN).in_real_processes()
     study.snakemake()
     before = study.contents()
     study.path.joinpath(folder).chmod(0o555)
@@ -384,7 +384,7 @@ GRACE = 60.0  # seconds on a busy machine; the jobs would take 600
 def test_a_signal_ends_long_jobs(
     workflow: Callable[..., Study], number: signal.Signals, send: Callable[[int, int], None]
 ) -> None:
-    study = workflow(LONG, wait="")
+    study = workflow(LONG, wait="").in_real_processes()
     outputs = [study.path / "results" / name for name in ("shell.txt", "run.txt")]
     with subprocess.Popen(
         ["snakemake", "--cores", "2"],

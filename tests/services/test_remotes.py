@@ -1,10 +1,12 @@
 """docs/remotes.md, followed to the letter with real servers; and what happens when something is wrong."""
 
+import functools
 import hashlib
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -69,9 +71,21 @@ def damaged(objects: dict[str, bytes]) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with getattr(servers, request.param)(tmp_path_factory.mktemp(request.param)) as running:
-        yield running
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Service]]:
+    """Start a server when the first test asks for it, and keep it: pytest would start it for each few tests."""
+    with ExitStack() as until_the_end:
+
+        @functools.cache
+        def start(name: str) -> Service:
+            started: Service = until_the_end.enter_context(getattr(servers, name)(tmp_path_factory.mktemp(name)))
+            return started
+
+        yield start
+
+
+@pytest.fixture
+def service(request: pytest.FixtureRequest, running: Callable[[str], Service]) -> Service:
+    return running(request.param)
 
 
 def clone(origin: Study, path: Path, service: Service) -> Study:
@@ -82,9 +96,9 @@ def clone(origin: Study, path: Path, service: Service) -> Study:
     return study
 
 
-@pytest.fixture(scope="module")
-def team(finished: Study, service: Service) -> Study:
-    """The repository of the team: it followed the page, and its results are in the remote."""
+@functools.cache
+def joined(finished: Study, service: Service) -> tuple[Study, Study]:
+    """Return the repository of a team, and a clone of it."""
     team = clone(finished, service.folder / "team", service)
     team.dvc("pull")
     if service.section == "HTTP":
@@ -94,22 +108,23 @@ def team(finished: Study, service: Service) -> Study:
     if service.section != "HTTP":
         team.dvc("push", "--remote", "team")
     assert not damaged(service.objects())
-    return team
-
-
-@pytest.fixture(scope="module")
-def newcomer(team: Study, service: Service) -> Study:
-    """A clone with nothing in it but the credentials. The bundled remote is gone, so that only the server has data."""
     newcomer = clone(team, service.folder / "newcomer", service)
     shutil.rmtree(newcomer.path / "remote")
     if service.section != "HTTP":
         follow(newcomer, blocks(service.section)[-1], service)
-    return newcomer
+    return team, newcomer
 
 
 @pytest.fixture
-def member(newcomer: Study, tmp_path: Path) -> Study:
-    """A copy of that clone, for one test."""
+def team(finished: Study, service: Service) -> Study:
+    """The repository of the team: it followed the page, and its results are in the remote."""
+    return joined(finished, service)[0]
+
+
+@pytest.fixture
+def member(finished: Study, service: Service, tmp_path: Path) -> Study:
+    """A clone with nothing in it but the credentials. The bundled remote is gone, so that only the server has data."""
+    newcomer = joined(finished, service)[1]
     shutil.copytree(newcomer.path, tmp_path / "member")
     member = Study(tmp_path / "member", newcomer.cells, newcomer.served)
     member.env = newcomer.env | {"DVC_SITE_CACHE_DIR": str(tmp_path / "dvc")}

@@ -5,6 +5,7 @@ import re
 import runpy
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise, product
 from pathlib import Path
@@ -15,7 +16,7 @@ import pandas as pd
 import pytest
 
 from digitpairs import paper, revision, tables
-from digitpairs.analysis import claims, findings, measures, selection, statistics
+from digitpairs.analysis import claims, findings, further, further_findings, measures, selection, statistics
 from digitpairs.reporting import page, report, table_page
 from digitpairs.reporting.study import Study
 from digitpairs.reporting.wording import wording
@@ -168,6 +169,10 @@ def test_the_first_screen_counts_wrong_answers_of_100() -> None:
     interval = f"{100 * error['low']:.1f} to {100 * error['high']:.1f}"
     assert [row[:2] for row in numbers.rows] == [["18", "`baseline`"], ["11", "`siamese`"], ["0.5", "`siamese_aux`"]]
     assert list(numbers.rows[1][2:]) == [interval, "the paper: 11"]
+    fresh = further.fresh(rounds(0.09, n=20).assign(arm="resampled", model="siamese"))
+    more = replace(of, findings=[*of.findings, *further_findings.state({"errors": {}, "fresh": fresh})])
+    (numbers,) = [block for block in report.compose(more, {}) if isinstance(block, page.Numbers)]
+    assert [row[0] for row in numbers.rows] == ["18", "9", "0.5"]
     alone = study({"a": 0.3}, data=DATA | {"source": "idx", "folder": "clothes"})
     (numbers,) = [block for block in report.compose(alone, {}) if isinstance(block, page.Numbers)]
     assert [row[:2] for row in numbers.rows] == [["30", "`a`"]]

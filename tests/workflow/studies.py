@@ -114,7 +114,10 @@ class Study:
 
     def in_real_processes(self) -> "Study":
         """Return this study with commands that are processes of their own."""
-        return Study(self.path, self.cells)
+        real = Study(self.path, self.cells)
+        real.env = self.env | {"PATH": real.env["PATH"]}
+        real.env.pop("DIGITPAIRS_STEPS", None)
+        return real
 
     def contents(self) -> dict[str, bytes]:
         """Return what the workflow made and DVC or Git versions, by path, without what the page says of this run."""

@@ -27,9 +27,10 @@ LEFT_OUT = {
 
 def state(statistics: Row) -> list[Finding]:
     """State the findings of the parts that there are, from the content of statistics.json."""
+    fresh: Mapping[str, Row] = statistics.get("fresh", {})
     return [
-        *(_fresh(model, row) for model, row in statistics.get("fresh", {}).items()),
-        *_least_error(statistics.get("least_error", {}), statistics["errors"].get("resampled", {})),
+        *(_fresh(model, row) for model, row in fresh.items()),
+        *_least_error(statistics.get("least_error", {}), statistics["errors"].get("resampled", {}) | fresh),
         *_variance(statistics.get("variance", {})),
         *_spikes(statistics.get("spikes", {})),
         *_other_data(statistics.get("other_data", {})),

@@ -44,10 +44,16 @@ def minute(study: Study) -> list[Block]:
 
 
 def _errors(study: Study) -> list[Block]:
-    """Return the wrong answers of 100 pairs of the first few models, the paper's first, on new pairs if there are."""
-    errors = [f for p in ("resampled", "fixed") for f in findings.select(study.findings, "error", protocol=p)]
-    errors = [f for f in errors if f["protocol"] == errors[0]["protocol"] and not isnan(number(f["estimate"]))]
+    """Return the wrong answers of 100 pairs of the first few models, the paper's first, on new pairs if there are.
+
+    Of rounds on new pairs, a model's fresh ones come first: they are the most.
+    """
+    by_protocol = {p: findings.select(study.findings, "error", protocol=p) for p in ("resampled", "fixed")}
+    protocol = "resampled" if by_protocol["resampled"] else "fixed"
+    fresh = findings.select(study.findings, "fresh") if protocol == "resampled" else []
+    found = {f["model"]: f for f in (*by_protocol[protocol], *fresh) if not isnan(number(f["estimate"]))}
     order = [*paper.RESULTS, *study.models]
+    errors = [*found.values()]
     errors.sort(key=lambda finding: order.index(finding["model"]))
     rows = []
     for finding in errors[:MOST]:
@@ -57,7 +63,7 @@ def _errors(study: Study) -> list[Block]:
         rows.append([_whole(finding["estimate"]), f"`{model}`", interval, theirs])
     if not rows:
         return []
-    where = findings.WHERE[errors[0]["protocol"]]
+    where = findings.WHERE[protocol]
     n = " or ".join(f"{n}" for n in sorted({finding["n"] for finding in errors[:MOST]}))
     lead = f"Of 100 pairs, so many get a wrong answer ({where}; below, the {P:g}% interval from n = {n} rounds):"
     columns = 4 if any(row[-1] for row in rows) else 3

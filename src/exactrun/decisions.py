@@ -21,12 +21,17 @@ TRIGGERS = frozenset(["code", "input", "mtime", "params"])  # by which all that 
 
 
 class ContentReason(Reason):  # type: ignore[misc]
-    """A reason to run; a missing record is one, too, and outputs that are not what their records say: `altered`."""
+    """A reason to run; a missing record is one, too, and what `altered` and `made_anew` name.
+
+    The first are outputs that are not what their records say, the second are deleted `temp()` files that were made
+    anew, with other content, for other jobs.
+    """
 
     def clear(self) -> None:
         """Forget all reasons."""
         super().clear()
         self.altered: set[str] = set()
+        self.made_anew: set[str] = set()
 
     def __bool__(self) -> bool:
         return super().__bool__() or bool(self.no_metadata and not self.finished)
@@ -86,6 +91,8 @@ class ContentDAG(DAG):  # type: ignore[misc]
             could_start = self.needrun(following) and self._waiting(following) and not self._n_until_ready[following]
             if could_start and all([await self._is_recorded(path, following) for path in following.input]):
                 await self.postprocess()
+                if not self.needrun(following):
+                    await self.handle_temp(following)  # nobody else may be left to use its input
                 # A checkpoint that need not run any more will not finish either: whoever waits for it goes on.
                 if any(map(_waits_for_checkpoint, self.jobs)):
                     await self.update_checkpoint_dependencies()
@@ -96,6 +103,9 @@ class ContentDAG(DAG):  # type: ignore[misc]
         """Return True if an input has the content that a job's records tell; `--touch` lets it be absent."""
         found = await path.checksum(sys.maxsize)
         return found is not None and self.workflow.persistence.input_checksums(job, path) == {found}
+
+    def _has_no_record(self, path: Any) -> bool:
+        return self.workflow.persistence.metadata(path) is None
 
     async def check_output_mtime(self, job: Any, expanded_output: Any) -> None:
         """Accept input from the future, as a pull or a clock that was set back leaves it: times decide nothing."""
@@ -108,6 +118,9 @@ class ContentDAG(DAG):  # type: ignore[misc]
         for job in jobs:
             if job.output and not _waits_for_checkpoint(job):  # a job that follows others may have reasons of its own
                 self.reason(job).params_changed = self.workflow.persistence.params_changed(job)
+            if not self.reason(job).missing_output and all(map(self._has_no_record, job.output)):
+                self.reason(job).no_metadata = True  # Snakemake takes any input for a newer one then
+                self.reason(job).updated_input.clear()
         because = explain((job.rule.name, job.wildcards_dict, self.reason(job), _names(job)) for job in jobs)
         logger.info(f"Why these steps would run:\n{because}\n")
 

@@ -74,6 +74,15 @@ def script(path: str | Path, search: Sequence[str | Path], root: str | Path, *, 
     return _spell(_items([Path(root, path)], _beside(path, search, root), (), root, libraries=libraries))
 
 
+def imported(name: str, search: Sequence[str | Path], root: str | Path) -> dict[str, str]:
+    """Name the code that runs when a module is imported, or the library that it belongs to."""
+    folders = tuple(Path(root, folder) for folder in search)
+    top = name.partition(".")[0]
+    if found := _find(folders, name):
+        return _items(found, folders, (), root)
+    return {} if top in sys.stdlib_module_names else versions(top)
+
+
 def config(path: str | Path, search: Sequence[str | Path], root: str | Path) -> frozenset[reads.Keys]:
     """Return which values of the config a script and the project's modules that it imports read, by their keys."""
     files = _closure([Path(root, path)], _beside(path, search, root))
@@ -142,7 +151,7 @@ def _read(path: Path) -> Meaning:
 
 def _parse(content: bytes, path: Path) -> Meaning:
     tree = ast.parse(content, filename=str(path))
-    return meaning(tree), frozenset(_imports(tree)), reads.Reads(tree).config
+    return meaning(tree), frozenset(imports(tree)), reads.Reads(tree).config
 
 
 def meaning(tree: ast.AST) -> str:
@@ -194,7 +203,8 @@ def _is_text(node: ast.expr) -> bool:
     return False
 
 
-def _imports(tree: ast.Module) -> Iterator[tuple[int, str]]:
+def imports(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Yield what code imports, each as level (leading dots) and dotted name."""
     dynamic = {"import_module", "__import__"} | {
         alias.asname
         for node in ast.walk(tree)

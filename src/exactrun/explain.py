@@ -56,7 +56,8 @@ def _reasons(reason: Any, names: Mapping[str, str]) -> Iterator[str]:
         yield "forced on the command line, or left half done"
     if reason.missing_output:
         yield "its output is not there"
-    updated = reason.updated_input - reason.updated_input_run
+    made_anew = getattr(reason, "made_anew", set())
+    updated = (reason.updated_input - reason.updated_input_run) | made_anew
     if updated and not reason.missing_output:  # which counts any input as newer
         yield f"input changed since the last run: {_list(updated)}"
     if reason.params_changed:
@@ -69,7 +70,7 @@ def _reasons(reason: Any, names: Mapping[str, str]) -> Iterator[str]:
         yield "its software environment changed"
     if altered := getattr(reason, "altered", None):
         yield f"its output is not as it was made: {_list(altered)}"
-    elif reason.no_metadata and not reason.missing_output:
+    elif reason.no_metadata and not (reason.missing_output or updated):
         yield "no record says what its files were made of"
 
 

@@ -15,6 +15,8 @@ Keys = tuple[str | int, ...]  # that lead to a value of the config: () is all of
 class Reads(ast.NodeVisitor):
     """The paths into the config that code reads, `config`, and all other names that it does not bind, `names`.
 
+    `chains` are such names with the attributes that follow them, as ("a", "b") for `a.b`.
+
     In a script the config is `snakemake.config`; one that hands `snakemake` on may read all of it. In the code of a
     Snakefile (`snakefile=True`) it is `config`, and commands of `shell("...")` have fields that are filled from names.
     A name that is bound once, to a part of the config, stands for that part.
@@ -23,6 +25,7 @@ class Reads(ast.NodeVisitor):
     def __init__(self, tree: ast.AST, *, snakefile: bool = False):
         self.snakefile = snakefile
         self.names: set[str] = set()
+        self.chains: set[tuple[str, ...]] = set()
         self._config: set[Keys] = set()
         self._bound = Counter(_bound(tree))
         self._parts: dict[str, Keys] = {}
@@ -84,6 +87,8 @@ class Reads(ast.NodeVisitor):
                 self._config.add(())
             case ast.Name(id=name, ctx=ast.Load()) if not self._bound[name]:
                 self.names.add(name)
+            case ast.Attribute() if (chain := _chain(node)) and not self._bound[chain[0]]:
+                self.chains.add(chain)
 
     def _is_other_part(self, node: ast.AST) -> bool:
         """Return True for `snakemake.input` and the like, which are no config."""
@@ -111,6 +116,16 @@ def fields(command: str) -> Iterator[tuple[str, Keys]]:
                 yield from fields(form)
     except ValueError:  # Snakemake refuses it
         return
+
+
+def _chain(node: ast.AST) -> tuple[str, ...]:
+    """Return a name and the attributes that follow it; empty for what does not begin with a name."""
+    match node:
+        case ast.Name(id=name):
+            return (name,)
+        case ast.Attribute(value=inner, attr=attribute) if before := _chain(inner):
+            return (*before, attribute)
+    return ()
 
 
 def _bound(tree: ast.AST) -> Iterator[str]:

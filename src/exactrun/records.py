@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +26,7 @@ from snakemake.sourcecache import LocalSourceFile, infer_source_file
 from exactrun import digests
 from exactrun.contents import checksum, files
 from exactrun.reads import Keys
-from exactrun.values import BLOCK, LIBRARIES, Taken
+from exactrun.values import BLOCK, LIBRARIES, Taken, spelled
 
 _prepare, _protected = Job.prepare, _IOFile.protected
 
@@ -56,6 +57,9 @@ class Persistence(FilePersistence):  # type: ignore[misc]
         content = dict(record.items())
         content["starttime"] = self._start(key, content["endtime"])
         after = content["input_checksums"] or {}
+        if self.dag is not None and self.dag.workflow.touch:  # a deleted temp() file is taken for what it was
+            known = self._io_read(self._metadata_path, key).get("input_checksums") or {}
+            after = {path: known[path] for path in map(str, content["input"]) if path in known} | after
         before = self.before.pop(key, {})
         for path in sorted(path for path, value in before.items() if after.get(path, value) != value):
             _warn(f"{path}: changed while {key} was made of it, which is made again in the next run.")
@@ -84,7 +88,7 @@ class Persistence(FilePersistence):  # type: ignore[misc]
         if key in self.took:
             return end - self.took.pop(key)
         before = self._io_read(self._metadata_path, key)
-        if before and self.dag and self.dag.workflow.touch:
+        if before and self.dag is not None and self.dag.workflow.touch:
             return end - float(before["endtime"] - before["starttime"])
         started = Path(self._record_path(self._incomplete_path, key))  # which Snakemake removes once this is recorded
         return started.stat().st_mtime if started.exists() else float(before.get("starttime", end))
@@ -98,18 +102,33 @@ class Persistence(FilePersistence):  # type: ignore[misc]
         if missing:
             self.dag.reason(job).missing_output.update(missing)
             return False
+        reason = None if self.dag is None else self.dag.reason(job)
         if super().has_metadata(job):
             altered = {path for path in map(str, outputs) if not self._intact(path)}
-            if altered and self.dag:
-                self.dag.reason(job).altered = altered  # for `explain`
-            return not altered
-        touches = self.dag and self.dag.workflow.touch
+            made_anew = self._made_anew(job)
+            if reason is not None:
+                reason.altered, reason.made_anew = altered, made_anew  # for `explain`
+            return not (altered or made_anew)
+        touches = self.dag is not None and self.dag.workflow.touch
         if not touches and any(Path(path).exists() for path in job.output):
             _warn(
                 f"{job.output[0]}: no record with checksums says how it was made, so it is made again, like all such "
                 "results; `snakemake --touch` takes results for what they are."
             )
         return False
+
+    def _made_anew(self, job: Any) -> set[str]:
+        """Return input that was deleted after use, as `temp()` says, and is not what this job's records tell.
+
+        Its maker ran for other jobs, in a run that did not make this one's output.
+        """
+        found = set()
+        for maker, paths in self.dag.dependencies[job].items() if self.dag is not None else ():
+            for path in paths & maker.temp_output:
+                made = self._read_record(path).input_checksums.get(str(path))
+                if made and not Path(path).exists() and self.input_checksums(job, path) - {f"sha256:{made}", None}:
+                    found.add(path)
+        return found
 
     def has_no_checksum(self, path: _IOFile) -> bool:
         """Return True for an output whose content is not compared with its record."""
@@ -134,17 +153,21 @@ class Persistence(FilePersistence):  # type: ignore[misc]
                 params = [*params, repr(self._code_of(source, job.rule)), *self._taken(job.rule, source)]
         else:
             params = [*params, *self._taken(job.rule)]
-        return sorted(params)
+        # Snakemake compares sets, in which 1, 1, 2 is 1, 2, 2.
+        return sorted([*params, *(repr(f"{n} x {value}") for value, n in Counter(params).items() if n > 1)])
 
     def _serialize_param_builtin(self, value: Any) -> Any:
-        """Spell a set in one order."""
+        """Spell a set in one order, and objects that Snakemake leaves out, such as dates."""
         text = super()._serialize_param_builtin(value)
-        return f"{type(value).__name__}({sorted(map(repr, value))})" if isinstance(value, set | frozenset) else text
+        if isinstance(value, set | frozenset):
+            return f"{type(value).__name__}({sorted(map(repr, value))})"
+        return text if isinstance(text, str) else spelled(value) or text
 
     @functools.lru_cache  # noqa: B019
     def _taken(self, rule: Any, script: LocalSourceFile | None = None) -> list[str]:
         """Return what the jobs of a rule take from the Snakefile without a param."""
         taken = Taken(rule, self.root, _folders(self.root), self._serialize_param)
+        taken.param_functions()
         if script:
             for keys in _read(_config, script, self.root):
                 taken.config(keys)

@@ -5,17 +5,21 @@ block, or `snakemake.config` in a script stands for is in none of these.
 """
 
 import ast
+import datetime
+import inspect
 import json
 import os
+import re
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from functools import reduce
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial, reduce
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
 from snakemake import parser
+from snakemake.common import get_function_params
 from snakemake.sourcecache import LocalSourceFile, infer_source_file
 
 from exactrun import digests
@@ -26,8 +30,10 @@ OF_A_JOB = frozenset(["input", "output", "params", "wildcards", "threads", "reso
 OF_SNAKEMAKE = frozenset(
     ["rule", "rulename", "bench_iteration", "workflow", "rules", "checkpoints", "storage", "logger"]
 )
+OWN = ("snakemake", "exactrun")  # libraries whose versions rerun nothing
 LIBRARIES = frozenset(["site-packages", "dist-packages"])  # folders of an environment, which may lie in the project
-BLOCK = "run"
+BLOCK = "run-block"  # no function has such a name
+DERIVING = frozenset(["input", "output", "threads", "resources"])  # arguments of params that Snakemake does not record
 MOST = 2000  # characters of a value in a record; a longer one has its digest there
 _SNAKEFILES: dict[str, ast.Module] = {}
 
@@ -38,6 +44,7 @@ class Taken:
     def __init__(self, rule: Any, root: Path, folders: Sequence[Path], spell: Callable[[Any], Any]):
         self.workflow, self.root, self.folders, self.spell = rule.workflow, root, folders, spell
         self.here = sorted({str(rule.workflow.basedir), str(root), str(Path.cwd())} - {"/"}, reverse=True)
+        self.rule = rule
         self.names: dict[str, Any] = rule.run_func.__globals__ if rule.run_func else rule.workflow.globals
         self.code: dict[str, str] = {}
         self.values: dict[str, str] = {}
@@ -48,21 +55,43 @@ class Taken:
             if name not in OF_A_JOB:
                 self._take(name, keys)
 
+    def param_functions(self) -> None:
+        """Take the functions of params whose values are not recorded: they follow from a job's files or resources."""
+        for name, value in self.rule.params._allitems():
+            if callable(value):
+                given = get_function_params(value)
+                kinds = {it.kind for it in given.values()} if isinstance(given, Mapping) else set()
+                if DERIVING & set(given) or inspect.Parameter.VAR_KEYWORD in kinds:
+                    self._named(f"params.{name}", value)
+
     def function(self, function: FunctionType, name: str) -> None:
         """Take a function of the Snakefile, such as a rule's block, and what its names stand for."""
-        node = _node(self.workflow, function)
-        if name in self.code or node is None:
-            return
-        own = node
-        if name == BLOCK:  # its name and signature are Snakemake's, and differ between versions; so do its marks
-            node.decorator_list = []
-            own = ast.Module(body=node.body, type_ignores=[])
-        self.code[name] = digests.meaning(own)
+        if name not in self.code and (nodes := _nodes(self.workflow, function)):
+            body: ast.AST = ast.Module(body=nodes, type_ignores=[])
+            if name == BLOCK:  # its name and signature are Snakemake's, and differ between versions; so do its marks
+                (node,) = nodes
+                node.decorator_list = []
+                body = ast.Module(body=node.body, type_ignores=[])
+            self.code[name] = digests.meaning(body)
+            for node in nodes:
+                self._read(node)
+
+    def _read(self, node: ast.AST) -> None:
+        """Take what the names in a part of the Snakefile stand for, and what it imports."""
         reads = Reads(node, snakefile=True)
         for keys in reads.config:
-            self._take("config", keys)
-        for other in reads.names:
-            self._take(other, ())
+            self.config(keys)
+        for name in reads.names:
+            self._take(name, ())
+        for module, *attributes in reads.chains:  # `import a.b` binds `a`
+            value = self.names.get(module)
+            for attribute in attributes:
+                value = getattr(value, attribute, None) if isinstance(value, ModuleType) else None
+                if isinstance(value, ModuleType):
+                    self._module(value)
+        for _, name in digests.imports(node):
+            if name.partition(".")[0].partition("_")[0] not in OWN:
+                self.code |= digests.imported(name, self.folders, self.root)
 
     def config(self, keys: Keys) -> None:
         """Take a value of the config."""
@@ -76,32 +105,61 @@ class Taken:
         if name == "config":
             self.config(keys)
         elif name in self.names and name not in OF_SNAKEMAKE and not name.startswith("__"):
-            self._named(name, self.names[name])
+            value = self.names[name]
+            for key in keys if isinstance(value, dict | list | tuple) else ():
+                try:
+                    name, value = f"{name}.{key}", value[key]
+                except (KeyError, IndexError, TypeError):  # the job fails
+                    return
+            self._named(name, value)
 
     def _named(self, name: str, value: Any) -> None:
+        value = inspect.unwrap(value) if callable(value) else value  # a decorator stands beside what it decorates
         match value:
+            case partial():
+                self._named(f"{name}.func", value.func)
+                self._value(f"{name}.arguments", [value.args, value.keywords])
             case FunctionType() if value.__globals__ is self.names:
                 self.function(value, name)
-            case type() if methods := [own for own in vars(value).values() if isinstance(own, FunctionType)]:
-                self._module(sys.modules.get(value.__module__))
-                for method in methods:
-                    if method.__globals__ is self.names:
-                        self.function(method, f"{name}.{method.__name__}")
+            case type() if node := self._class(value):
+                if name not in self.code:
+                    self.code[name] = digests.meaning(node)
+                    self._read(node)
             case ModuleType():
                 self._module(value)
             case _ if callable(value):
                 self._module(sys.modules.get(getattr(value, "__module__", None) or ""))
-            case str() | os.PathLike() if Path(value).is_absolute() and not any(
-                map(Path(value).is_relative_to, self.here)
-            ):
+            case str() | os.PathLike() if self._is_elsewhere(value):
                 pass  # a place on this machine
             case _:
+                if vars_of(value) is not None:
+                    self._named(type(value).__name__, type(value))
                 self._value(name, value)
+
+    def _class(self, kind: type) -> ast.ClassDef | None:
+        """Return a class's part of the syntax tree of its Snakefile, None if it does not stand in one."""
+        if kind.__module__ in sys.modules and kind.__module__ != self.names.get("__name__"):
+            return None
+        files = {own.__code__.co_filename for own in vars(kind).values() if isinstance(own, FunctionType)}
+        for file in files or {self.rule.snakefile, self.workflow.main_snakefile}:
+            for node in ast.walk(_snakefile(self.workflow, str(file))):
+                if isinstance(node, ast.ClassDef) and node.name == kind.__name__:
+                    return node
+        return None
+
+    def _is_elsewhere(self, value: str | os.PathLike[str]) -> bool:
+        """Return True for a path outside the project; a command for sed may begin as one."""
+        path = Path(value)
+        if not path.is_absolute() or any(map(path.is_relative_to, self.here)):
+            return False
+        return isinstance(value, os.PathLike) or bool(
+            re.fullmatch(r"/[\w.+@~ /-]*", str(value)) and Path(*path.parts[:2]).exists()
+        )
 
     def _module(self, module: ModuleType | None) -> None:
         """Take the code of a module of the project, or the version of a library."""
         top = module.__name__.partition(".")[0] if module else "builtins"
-        if top in sys.stdlib_module_names or top.partition("_")[0] in ("snakemake", "exactrun"):
+        if top in sys.stdlib_module_names or top.partition("_")[0] in OWN:
             return
         file = Path(getattr(module, "__file__", None) or os.devnull).resolve()
         if any(map(file.is_relative_to, self.folders)) and not LIBRARIES & set(file.parts):
@@ -110,9 +168,8 @@ class Taken:
             self.code |= digests.versions(top)
 
     def _value(self, name: str, value: Any) -> None:
-        try:
-            text = json.dumps(value, default=_plain)
-        except (TypeError, ValueError):
+        text = spelled(value)
+        if text is None:
             text = self.spell(value)
         if isinstance(text, str):
             for place in self.here:
@@ -127,24 +184,51 @@ class Taken:
             yield shlex.join(f"--{name}={self.values[name]}" for name in sorted(self.values))
 
 
+def spelled(value: Any) -> str | None:
+    """Spell a value, the same in every process; None if that cannot be."""
+    try:
+        return json.dumps(value, default=_plain)
+    except (TypeError, ValueError, RecursionError):
+        return None
+
+
+def vars_of(value: Any) -> dict[str, Any] | None:
+    """Return the attributes of an object whose class is the project's own, None for any other."""
+    name = type(value).__module__ or ""  # a Snakefile has none
+    if callable(value) or name.partition(".")[0] in sys.stdlib_module_names:
+        return None
+    file = Path(getattr(sys.modules.get(name), "__file__", None) or "")
+    return None if LIBRARIES & set(file.parts) else getattr(value, "__dict__", None)
+
+
 def _plain(value: Any) -> Any:
     match value:
         case set() | frozenset():
             return sorted(value, key=repr)
         case os.PathLike():
             return os.fspath(value)
-    raise TypeError
+        case datetime.date() | datetime.time() | datetime.timedelta():
+            return str(value)
+    if (attributes := vars_of(value)) is None:
+        raise TypeError
+    return {type(value).__qualname__: attributes}
 
 
-def _node(workflow: Any, function: FunctionType) -> Any:
-    """Return a function's part of the syntax tree of its Snakefile, None if it does not stand in a local one."""
-    first = function.__code__.co_firstlineno
+def _nodes(workflow: Any, function: FunctionType) -> list[Any]:
+    """Return a function's part of the syntax tree of its Snakefile, of lambdas all that begin in its line.
+
+    It is empty where the function does not stand in a local one.
+    """
+    first, name = function.__code__.co_firstlineno, function.__code__.co_name
+    found = []
     for node in ast.walk(_snakefile(workflow, function.__code__.co_filename)):
         match node:
-            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.Lambda():
-                if first == min([node.lineno, *(mark.lineno for mark in getattr(node, "decorator_list", ()))]):
-                    return node
-    return None
+            case ast.FunctionDef() | ast.AsyncFunctionDef() if name == node.name:
+                if first == min([node.lineno, *(mark.lineno for mark in node.decorator_list)]):
+                    return [node]
+            case ast.Lambda() if first == node.lineno:
+                found.append(node)
+    return found
 
 
 def _snakefile(workflow: Any, path: str) -> ast.Module:

@@ -86,7 +86,11 @@ def test_records_of_snakemake_alone_and_touch(workflow: Callable[..., Study]) ->
         "`snakemake --touch` takes results for what they are."
     ]
     before = study.contents()
-    study.snakemake("--touch")
+    said = study.snakemake("--touch").output
+    assert "no record" not in said
+    (study.path / A).write_text("9")
+    assert f"its output is not as it was made: {A}" in study.snakemake("--dry-run").output
+    (study.path / A).write_bytes(before[A])
     assert study.snakemake().jobs == set()
     study.edit("Snakefile", lambda text: text.replace("value=1", "value=2"))
     said = study.run("snakemake", "--dry-run").output
@@ -200,6 +204,73 @@ def test_a_dry_run_ends_with_its_reader(workflow: Callable[..., Study]) -> None:
     for streams in ("2>&1", ""):
         said = study.run("sh", "-c", f"snakemake --cores 1 --dry-run --forceall {streams} | head -24").output
         assert "BrokenPipe" not in said and "Traceback" not in said
+
+
+TEMPORARY = """
+configfile: "config.yaml"
+
+
+rule all:
+    input:
+        "a.txt",
+        "b.txt",
+
+
+rule split:
+    output:
+        temp(directory("parts")),
+    shell:
+        "mkdir -p {output}; echo {config[n]} > {output}/1.x"
+
+
+rule join:
+    input:
+        "parts",
+    output:
+        temp("joined.txt"),
+    shell:
+        "cat $(find {input} -name '*.x' | sort -V) > {output}"
+
+
+rule a:
+    input:
+        "joined.txt",
+    output:
+        "a.txt",
+    shell:
+        "cat {input} > {output}"
+
+
+rule b:
+    input:
+        "parts",
+    output:
+        "b.txt",
+    shell:
+        "cat {input}/* > {output}"
+"""
+
+
+def test_what_is_deleted_after_use(workflow: Callable[..., Study]) -> None:
+    """A run of part of the targets renews it for these alone; the others are made again when they are asked for."""
+    study = workflow(TEMPORARY, config__yaml="n: 1")
+    study.snakemake()
+    assert study.snakemake().jobs == set()
+    study.edit("config.yaml", lambda _: "n: 2")
+    assert study.snakemake("a.txt").jobs == {"parts", "joined.txt", "a.txt"}
+    assert study.snakemake("a.txt").jobs == set()
+    assert "b\n    input changed since the last run: parts\n" in study.snakemake("--dry-run").output
+    assert study.snakemake().jobs == {"parts", "b.txt"}
+    assert study.snakemake().jobs == set()
+    # Made anew with the same content, for nobody: it goes at once.
+    study.edit("Snakefile", lambda text: text.replace("mkdir -p", "mkdir"))
+    assert study.snakemake().jobs == {"parts"}
+    assert not (study.path / "parts").exists()
+    assert study.snakemake().jobs == set()
+    # `--touch` takes what is gone for what it was.
+    study.edit("config.yaml", lambda _: "n: 3")
+    study.snakemake("--touch")
+    assert study.snakemake().jobs == set()
 
 
 UNUSUAL = """

@@ -14,8 +14,11 @@ import sys
 
 sys.path.insert(0, workflow.basedir + "/lib")
 
+import functools
+
 import helper
 import numpy
+import package.sub
 
 
 configfile: "config.yaml"
@@ -23,8 +26,62 @@ configfile: "config.yaml"
 
 NAMES = ["a", "b"]
 HERE = workflow.basedir
-ELSEWHERE = "/elsewhere"
+ELSEWHERE = "/usr/lib"
 KINDS = {"x", "y", "z"}
+
+
+SCRIPT = "/^3/d"
+NUMBERS = [1, 1, 2]
+
+
+@functools.cache
+def cached(value):
+    return value + 1
+
+
+def marked(function):
+    @functools.wraps(function)
+    def inside(*values):
+        return function(*values) + 1
+
+    return inside
+
+
+@marked
+def decorated(value):
+    return value * 5
+
+
+def multiplied(by, value):
+    return by * value
+
+
+half = functools.partial(multiplied, 0.5)
+
+
+class Base:
+    @staticmethod
+    def static():
+        return 11
+
+    @property
+    def size(self):
+        return 12
+
+
+class Child(Base):
+    level = 13
+
+
+def run(value):
+    return value + 14
+
+
+OBJECT = Child()
+
+
+def options(wildcards, threads):
+    return f"-x 15 {threads}"
 
 
 def scaled(value, by=1):
@@ -42,6 +99,9 @@ rule all:
         "bash",
         "set",
         "none",
+        "derived",
+        "repeated",
+        "many",
 
 
 rule none:
@@ -65,6 +125,40 @@ rule command:
         "command",
     shell:
         "echo {config[a][b]} {NAMES[0]} > {output}"
+
+
+rule derived:
+    output:
+        "derived",
+    params:
+        a=lambda wildcards, output: f"{config['derived']} {output[0]}",
+        b=options,
+    shell:
+        "echo {params.a} {params.b} > {output}"
+
+
+rule repeated:
+    output:
+        "repeated",
+    params:
+        a=NUMBERS[0],
+        b=NUMBERS[1],
+        c=NUMBERS[2],
+        since=config["since"],
+    shell:
+        "echo {params.a} {params.b} {params.c} {params.since} {config[until]} | sed '{SCRIPT}' > {output}"
+
+
+rule many:
+    output:
+        "many",
+    run:
+        import inner
+        from package import other
+
+        values = [cached(1), decorated(1), half(1), Child().static(), OBJECT.size, run(1), package.sub.f()]
+        with open(output[0], "w") as file:
+            print(values, inner.g(), other.h(), file=file)
 
 
 rule block:
@@ -96,9 +190,16 @@ FILES = {
 factor: 2
 part: {size: 3, other: 4}
 word: hi
+derived: d
+since: 2026-01-01
+until: 2026-02-01
 model: {rate: 1, epochs: 2}
 """,
     "lib/helper.py": "def one():\n    return 1\n",
+    "lib/inner.py": "def g():\n    return 21\n",
+    "lib/package/__init__.py": "",
+    "lib/package/sub.py": "def f():\n    return 22\n",
+    "lib/package/other.py": "def h():\n    return 23\n",
     "scripts/python.py": """import reading
 
 model = snakemake.config["model"]
@@ -121,17 +222,36 @@ EDITS = [  # a file, what becomes what, and who reads it; a script that is not P
     ("Snakefile", "value * config", "2 * value * config", {"block"}),
     ("Snakefile", "by=1", "by=2", {"block"}),
     ("Snakefile", "    def inner", "    # scales\n    def inner", set()),
-    ("Snakefile", '["a", "b"]', '["a", "c"]', {"command"}),
-    ("Snakefile", '"/elsewhere"', '"/nowhere"', set()),
+    ("Snakefile", '["a", "b"]', '["c", "b"]', {"command"}),
+    ("Snakefile", '["a", "b"]', '["a", "c"]', set()),
+    ("Snakefile", "/usr/lib", "/usr/share", set()),
     ("lib/helper.py", "return 1", "return 2", {"block"}),
     ("scripts/reading.py", "return len", "return 1 + len", {"python"}),
+    ("config.yaml", "derived: d", "derived: e", {"derived", "bash"}),
+    ("Snakefile", "-x 15", "-x 16", {"derived"}),
+    ("config.yaml", "2026-01-01", "2026-01-02", {"repeated", "bash"}),
+    ("config.yaml", "2026-02-01", "2026-02-02", {"repeated", "bash"}),
+    ("Snakefile", "/^3/d", "/^4/d", {"repeated"}),
+    ("Snakefile", "[1, 1, 2]", "[1, 2, 2]", {"repeated"}),
+    ("Snakefile", "return value + 1\n\n\ndef marked", "return value + 2\n\n\ndef marked", {"many"}),
+    ("Snakefile", "function(*values) + 1", "function(*values) + 2", {"many"}),
+    ("Snakefile", "value * 5", "value * 6", {"many"}),
+    ("Snakefile", "by * value\n\n\nhalf", "by + value\n\n\nhalf", {"many"}),
+    ("Snakefile", "multiplied, 0.5", "multiplied, 0.6", {"many"}),
+    ("Snakefile", "return 11", "return 111", {"many"}),
+    ("Snakefile", "return 12", "return 112", {"many"}),
+    ("Snakefile", "level = 13", "level = 14", {"many"}),
+    ("Snakefile", "value + 14", "value + 15", {"many"}),
+    ("lib/inner.py", "21", "31", {"many"}),
+    ("lib/package/sub.py", "22", "32", {"many"}),
+    ("lib/package/other.py", "23", "33", {"many"}),
 ]
 
 
 def test_who_reads_a_value_reruns(workflow: Callable[..., Study]) -> None:
     study = workflow(SNAKEFILE, **FILES)
     said = study.snakemake()
-    assert len(said.jobs) == 6
+    assert len(said.jobs) == 9
     assert study.snakemake().jobs == set()
     for name, old, new, readers in EDITS:
         path = study.path / name

@@ -4,7 +4,7 @@ import os
 import random
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -100,3 +100,18 @@ def study(unpulled: Study) -> Study:
     """A fresh clone after `dvc pull`."""
     unpulled.dvc("pull")
     return unpulled
+
+
+@pytest.fixture
+def ordinary() -> Callable[..., list[str]]:
+    """The command that runs another one without root's right to write and read everything."""
+
+    def command(*command: str) -> list[str]:
+        if os.getuid():
+            return list(command)
+        if not shutil.which("setpriv"):
+            (pytest.fail if os.environ.get("CI") else pytest.skip)("no setpriv: root's rights cannot be dropped")
+        rights = "-dac_override,-dac_read_search"
+        return ["setpriv", f"--bounding-set={rights}", f"--inh-caps={rights}", *command]
+
+    return command

@@ -21,14 +21,16 @@ def cell_cache(exported: str | None, instead: Path) -> Path:
     """Return the absolute folder of the cell cache: `exported`, a value of SNAKEMAKE_OUTPUT_CACHE, or the user's.
 
     The folder is made. `instead` takes the place of the user's own where that cannot be made, as in a home that is
-    read-only. Raises `StudyError` where `exported` is a URL, begins with a variable or a user that is not known, or is
-    a folder that neither exists nor can be made.
+    read-only. Raises `StudyError` where `exported` is a URL, begins with a variable or a user that is not known, begins
+    or ends with a blank, or is a folder that neither exists nor can be made.
     """
     given = f"SNAKEMAKE_OUTPUT_CACHE = {exported!r}"
     if exported and URL.match(exported):
         raise StudyError(f"{given} is a URL; allowed is a folder")
     if exported and VARIABLE.match(exported):
         raise StudyError(f"{given} begins with a variable that nothing has replaced; allowed is a folder")
+    if exported and exported.strip() not in ("", exported):
+        raise StudyError(f"{given} begins or ends with a blank; allowed is a folder")
     try:
         folder = Path(exported).expanduser() if exported and exported.strip() else CELLS
     except RuntimeError as error:

@@ -1,5 +1,6 @@
 """Exported variables that no step runs with: what a user's machine brings changes no result."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -24,13 +25,14 @@ def unwanted(environment: Mapping[str, str]) -> list[str]:
 
     Python's own switches are for the user's Python: PYTHONOPTIMIZE would take the models' descriptions from the report,
     PYTHONWARNINGS end steps for what a library warns of, PYTHONINSPECT let them wait for input. A relative path in
-    XDG_CACHE_HOME and the like is to be ignored, says their specification. `SHELL` and `ELSEWHERE` say why of others.
+    XDG_CACHE_HOME and the like is to be ignored, says their specification; without HOME, the system knows the user's.
+    `SHELL` and `ELSEWHERE` say why of others.
     """
     switches = [name for name in environment if name.startswith("PYTHON") and name not in HARMLESS]
     folders = [
         name
         for name, value in environment.items()
-        if name.startswith("XDG_") and name.endswith("_HOME") and not Path(value).is_absolute()
+        if re.fullmatch("HOME|XDG_.*_HOME", name) and not Path(value).is_absolute()
     ]
     functions = [name for name in environment if name.startswith("BASH_FUNC_")]
     return switches + folders + functions + [name for name in (*SHELL, *ELSEWHERE) if name in environment]

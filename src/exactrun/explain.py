@@ -56,7 +56,7 @@ def _reasons(reason: Any, names: Mapping[str, str]) -> Iterator[str]:
         yield "forced on the command line, or left half done"
     if reason.missing_output:
         yield "its output is not there"
-    made_anew = getattr(reason, "made_anew", set())
+    made_anew: set[str] = getattr(reason, "made_anew", set())
     updated = (reason.updated_input - reason.updated_input_run) | made_anew
     if updated and not reason.missing_output:  # which counts any input as newer
         yield f"input changed since the last run: {_list(updated)}"

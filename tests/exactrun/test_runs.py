@@ -377,21 +377,6 @@ def test_a_result_from_the_cache_has_the_time_that_it_took(workflow: Callable[..
 # Linked caches
 
 
-@pytest.fixture
-def ordinary() -> Callable[..., list[str]]:
-    """The command that runs another one without root's right to write and read everything."""
-
-    def command(*command: str) -> list[str]:
-        if os.getuid():
-            return list(command)
-        if not shutil.which("setpriv"):
-            (pytest.fail if os.environ.get("CI") else pytest.skip)("no setpriv: root's rights cannot be dropped")
-        rights = "-dac_override,-dac_read_search"
-        return ["setpriv", f"--bounding-set={rights}", f"--inh-caps={rights}", *command]
-
-    return command
-
-
 @pytest.mark.parametrize(("link", "user"), [("symlink", "as it is"), ("hardlink", "ordinary")])
 def test_no_object_of_a_linked_cache_changes(
     second: Study, ordinary: Callable[..., list[str]], tmp_path: Path, link: str, user: str

@@ -71,6 +71,18 @@ def test_the_cell_cache_is_read_only(study: Study, namespace: list[str]) -> None
     assert study.snakemake(cell).jobs == set()
 
 
+def test_states_of_another_user_who_lets_nobody_enter(study: Study, ordinary: Callable[..., list[str]]) -> None:
+    study.set("grid.baseline.epochs", [3])
+    cell = CELL.replace("epochs~2", "epochs~3")
+    (study.cells / "states").chmod(0)
+    study.run(*ordinary("snakemake", "--cores", "1", cell))
+    (study.cells / "states").chmod(0o755)
+    log = (study.path / cell.replace("results", "logs").replace("/rounds.csv", ".log")).read_text()
+    assert log.count("Permission denied") == 2
+    assert "cannot be listed: Permission denied; no state is used" in log
+    assert "cannot be written: Permission denied; the run goes on without keeping its state" in log
+
+
 def test_too_few_file_handles(study: Study) -> None:
     (study.path / CELL).unlink()
     output = study.fails("sh", "-c", 'ulimit -n 12; exec snakemake --cores 1 "$1"', "sh", CELL)

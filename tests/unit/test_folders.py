@@ -41,6 +41,7 @@ def test_an_exported_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         ("${SCRATCH}/cells", "begins with a variable"),
         ("~nobody-of-that-name/cells", "is of a user whose home is not known"),
         ("file/cells", "Not a directory"),
+        (" /shared/cells", "begins or ends with a blank"),
     ],
 )
 def test_what_is_no_folder_is_refused(

@@ -13,6 +13,7 @@ def test_pythons_switches_and_relative_folders() -> None:
         "CDPATH": "/home",
         "GIT_DIR": "/elsewhere/.git",
         "GIT_AUTHOR_NAME": "A. Uthor",
+        "HOME": "",
         "XDG_CACHE_HOME": "cache",
         "XDG_CONFIG_HOME": "",
         "XDG_DATA_HOME": "/data",

@@ -64,7 +64,11 @@ class StateFolder:
 
     def latest(self) -> State | None:
         """Read the state to continue from: the one on the way, else the last one of a run to no more epochs."""
-        last = {int(path.stem): path for path in self.folder.glob("*.state") if path.stem.isdecimal()}
+        try:
+            last = {int(path.stem): path for path in self.folder.glob("*.state") if path.stem.isdecimal()}
+        except OSError as error:
+            self.report(f"{self.folder}: cannot be listed: {error.strerror}; no state is used")
+            return None
         for path in (self.partial, *(last[epochs] for epochs in sorted(last, reverse=True) if epochs <= self.epochs)):
             try:
                 if path == self.partial and not path.exists():

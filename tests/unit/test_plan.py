@@ -186,12 +186,7 @@ def test_parts_that_are_left_out_make_nothing() -> None:
 
 
 def test_further_parts_change_no_other_training() -> None:
-    """With the values of docs/beyond.md for those that are off, which are checked by this."""
-    text = (ROOT / "docs/beyond.md").read_text(encoding="utf-8")
-    off = yaml.safe_load(text.split("```yaml")[1].split("```")[0])
-    assert off.keys() == {key for key, value in PARAMS.items() if value is None}
-    Params.model_validate(PARAMS | off)
-    parts = {part: (PARAMS | off)[part] for part in FURTHER}
+    parts = {part: PARAMS[part] for part in FURTHER}
     small = {"rounds": 2} | dict.fromkeys(("baseline", "siamese", "siamese_aux"), GRID)
     without, every = Plan(study(grid=small)), Plan(study(grid=small, **parts), has_mnist=True)
     chosen = {"batch_size": 20, "learning_rate": 0.01, "epochs": 4}

@@ -291,10 +291,17 @@ def test_advice_follows_the_verdicts_on_the_methods() -> None:
         advice(errors=errors, differences=[row(**one, **changed)]).get("Sharing weights")
         for changed in ({}, WORSE, {"p_holm": 0.2})
     )
-    assert helps == "Share the weights of the two branches: 3 fewer of 100 pairs are missed."
+    lead = (
+        "Share the weights of two branches: 3 fewer of 100 pairs are missed than by one network that sees both images"
+    )
+    assert helps == f"{lead}."
     assert harms == "Do not share the weights of the two branches: 8 more of 100 pairs are missed with it."
     assert open_ is None
     assert advice() == {}
+    apart = {"effect": "`siamese` minus `twobranch`", "verdict": "reproduced", "estimate": -0.039}
+    found = findings._than_without_sharing([{"comparisons": [apart]}])
+    assert found == ", and 4 fewer than by two that share none"
+    assert findings._than_without_sharing([{"comparisons": [apart | {"verdict": "cannot tell"}]}]) == ""
 
 
 @pytest.mark.parametrize(

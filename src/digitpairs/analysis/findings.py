@@ -175,7 +175,7 @@ def _factors(protocol: str, by: Row) -> Finding:
     if row["low"] is None:
         said.append("whether the two add up cannot be judged")
     else:
-        sums = {HIGHER: "gain less together than apart", LOWER: "gain more together than apart"}
+        sums = {HIGHER: "save fewer pairs together than apart", LOWER: "save more pairs together than apart"}
         words = sums.get(way, "add up, as far as these rounds can tell")
         said.append(f"the two {words} (interaction {row['estimate']:+.4f}, {between(row, '+.4f')})")
     sharing, auxiliary = by["sharing"], by["auxiliary"]
@@ -253,7 +253,7 @@ def _conclusion(claims: Sequence[Row]) -> Finding:
     by_id = {claim["id"]: claim["verdict"] for claim in claims}
     both = {by_id.get("sharing", CANNOT_TELL), by_id.get("auxiliary-losses", CANNOT_TELL)}
     if both == {REPRODUCED}:
-        verdict, said = REPRODUCED, "holds: both methods lower the error, on pairs that no choice has seen"
+        verdict, said = REPRODUCED, "holds: both methods lower the error, on new pairs of the study's digits"
     elif NOT_REPRODUCED in both:
         verdict, said = NOT_REPRODUCED, "does not hold here as it stands"
     else:
@@ -312,7 +312,7 @@ def _prediction(by_model: Mapping[str, Row]) -> Iterable[Finding]:
     if parts:
         yield {"kind": "prediction", "verdict": None} | {
             "sentence": f"The {100 * LEVEL:g}% range in which one more round on new pairs is expected has the paper's "
-            f"mean {listed(parts)}."
+            f"mean {listed(parts)}. One round's range is wider than that of a mean, and its configuration is ours."
         }
 
 
@@ -320,7 +320,9 @@ def _at_the_papers(model: str, row: Row) -> Finding:
     """State our error at the paper's own configuration beside the paper's."""
     theirs = paper.RESULTS[model]
     ours = f"{row['estimate']:.4f}" if row["n"] else f"unknown ({missing(row)})"
-    interval = f" ({between(row)}, n = {row['n']} rounds)" if row["low"] is not None else ""
+    interval = (
+        f" ({between(row)}, n = {row['n']} rounds, a mean of {row['mean']:.4f})" if row["low"] is not None else ""
+    )
     return {"kind": "paper", "model": model, "verdict": None, **row} | {
         "sentence": f"At the paper's own configuration, the error of `{model}` is {ours}{interval} on our pairs, and "
         f"{theirs.test_error:.4f} ± {theirs.test_error_std:.4f} (n = {paper.ROUNDS}) on the paper's."
@@ -386,7 +388,8 @@ def _selection(model: str, entry: Row) -> Finding:
     if flattery["low"] is None:
         luck = f"how much the test error flatters its own choice cannot be judged: {missing(flattery)}"
     else:
-        luck = f"the test error flatters its own choice by {flattery['estimate']:+.4f} ({between(flattery, '+.4f')})"
+        luck = f"the test error flatters its own choice by {flattery['estimate']:+.4f} ({between(flattery, '+.4f')}), "
+        luck += "beside rivals that it flatters, too, so that this is a lower bound"
     numbers = {name: flattery[name] for name in ("estimate", "low", "high", "n", "diverged")}
     return {"kind": "selection", "model": model, "verdict": None, **numbers, "sentence": f"{again}; {bracket}; {luck}."}
 
@@ -429,7 +432,7 @@ def _laws(laws: Mapping[str, Row]) -> Iterable[Finding]:
             words = {LOWER: "falls", HIGHER: "rises", CANNOT_TELL: "neither falls nor rises for certain"}
             factors = "" if low is None else f" ({2**-high:.2f} to {2**-low:.2f})"
             said = f"the error {words[way]}; twice the pairs multiply it by {2 ** -exponent['estimate']:.2f}{factors}, "
-            said += f"n = {exponent['n']} rounds"
+            said += f"n = {exponent['n']} rounds, whose scatter alone it allows for"
             verdict = way
         numbers = {name: exponent[name] for name in ("estimate", "low", "high", "n", "diverged")}
         yield {"kind": "law", "model": model, "verdict": verdict, **numbers, "sentence": f"`{model}`: {said}."}
@@ -528,7 +531,8 @@ def _advice(statistics: Row, claims: Sequence[Row], differences: Iterable[Row], 
     sharing, auxiliary = METHODS
     advice = {
         sharing: {
-            LOWER: "Share the weights of the two branches: {} fewer of 100 pairs are missed",
+            LOWER: "Share the weights of two branches: {} fewer of 100 pairs are missed than by one network that sees "
+            "both images",
             HIGHER: "Do not share the weights of the two branches: {} more of 100 pairs are missed with it",
         },
         auxiliary: {
@@ -540,25 +544,40 @@ def _advice(statistics: Row, claims: Sequence[Row], differences: Iterable[Row], 
         if ways[method] in words:
             first, second = METHODS[method]
             row = next(r for r in reversed(rows) if (r["first"], r["second"]) == (first, second))
-            cost = ", for few more parameters" if verdicts.get("parameters") == REPRODUCED else ""
             said = words[ways[method]].format(_per_hundred(row["estimate"]))
-            yield _advise(method, f"{said}{cost if method == sharing and ways[method] == LOWER else ''}.")
+            if method == sharing and ways[method] == LOWER:
+                said += ", for few more parameters" if verdicts.get("parameters") == REPRODUCED else ""
+                said += _than_without_sharing(claims)
+            yield _advise(method, f"{said}.")
     if by := effects.get("resampled", effects.get("fixed")):
         one, other = by["sharing"], by["auxiliary"]
         if None not in (one["low"], other["low"]) and (told(one), told(other)) == (LOWER, LOWER):
             if other["high"] < one["low"]:
-                yield _advise("factors", "If you can have one of the two alone, take auxiliary losses: they do more.")
+                yield _advise(
+                    "factors", "If you can have one of the two alone, take auxiliary losses: they save more pairs."
+                )
             elif one["high"] < other["low"]:
-                yield _advise("factors", "If you can have one of the two alone, share weights: it does more.")
+                yield _advise("factors", "If you can have one of the two alone, share weights: it saves more pairs.")
     yield from _advise_on_weight([row for row in statistics["ablations"] if row["parameter"] == "auxiliary_weight"])
     tied = [entry["stability"]["tied"] for entry in statistics["optimism"].values() if entry["stability"]["tied"]]
     if tied and min(tied) > 1:
         count = f"{min(tied)}" if min(tied) == max(tied) else f"{min(tied)} to {max(tied)}"
-        said = f"Do not tune further than the noise: in each model's grid, {count} cells are alike"
-        yield _advise("tuning", f"{said}, within {100 * NEAR:g} of 100 pairs of the best.")
+        said = f"Do not tune further than the noise: in each model's grid, {count} cells lie"
+        yield _advise("tuning", f"{said} within {100 * NEAR:g} of 100 pairs of the best.")
     elif tied and max(tied) == 1:
         said = f"Search the grid: for no model does another cell come within {100 * NEAR:g} of 100 pairs of the best."
         yield _advise("tuning", said)
+
+
+def _than_without_sharing(claims: Sequence[Row]) -> str:
+    """Say what sharing gives to two branches, which the baseline has not, where that is known."""
+    known = [
+        comparison
+        for claim in claims
+        for comparison in claim["comparisons"]
+        if comparison["effect"] == "`siamese` minus `twobranch`" and comparison["verdict"] == REPRODUCED
+    ]
+    return "".join(f", and {_per_hundred(row['estimate'])} fewer than by two that share none" for row in known)
 
 
 def _advise(about: str, sentence: str) -> Finding:

@@ -8,10 +8,20 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import binomtest
 
 from digitpairs.analysis import spikes
 from digitpairs.analysis.components import FACTORS, other_data, seed_components, variance_components
-from digitpairs.analysis.inference import compare, corrected, interquartile_mean, paired, proportion, summarise, to_dict
+from digitpairs.analysis.inference import (
+    by_round,
+    compare,
+    corrected,
+    interquartile_mean,
+    paired,
+    proportion,
+    summarise,
+    to_dict,
+)
 from digitpairs.tables import PAIRED_ANEW, by_protocol
 
 METHODS = {"sharing": ("baseline", "siamese"), "auxiliary losses": ("siamese", "siamese_aux")}
@@ -41,24 +51,37 @@ def spike_rates(table: pd.DataFrame) -> dict[str, Any]:
     """Estimate how often rounds spike at each value of a parameter of Adam: {parameter: [row of a value]}.
 
     `late` is the probability that a round spikes at a measured epoch of its second half, `ended` that it ends in one.
-    The change of the error is paired over rounds with those at the chosen value, which is the one value that all
-    parameters share.
+    Both are compared with the chosen value, which all parameters share, over rounds on the same pairs: `change` is that
+    of the error, `late_change` has the p of McNemar's exact test of `late`. Each is corrected for the number of values.
     """
-    found = {}
+    found: dict[str, list[dict[str, Any]]] = {}
+    tests: dict[str, list[dict[str, Any]]] = {"change": [], "late_change": []}
     for parameter, rows in table.groupby("parameter", sort=False):
         reference = rows[rows["chosen"]]
-        found[str(parameter)] = [
-            {
+        found[str(parameter)] = []
+        for value, rounds in rows.groupby("value"):
+            row = {
                 "value": float(str(value)),
                 "chosen": bool(rounds["chosen"].all()),
                 "late": _share(rounds["late_spikes"] > 0, rounds),
                 "ended": _share(spikes.spiked(rounds), rounds),
                 "error": interquartile_mean(rounds["test_error"])._asdict(),
-                "change": compare(paired(reference, rounds)),
             }
-            for value, rounds in rows.groupby("value")
-        ]
+            found[str(parameter)].append(row)
+            if not row["chosen"]:
+                tests["change"].append({"of": row} | compare(paired(reference, rounds)))
+                tests["late_change"].append({"of": row, "p": _mcnemar(reference, rounds)})
+    for name, family in tests.items():
+        for test in corrected(family):
+            test.pop("of")[name] = test
     return found
+
+
+def _mcnemar(first: pd.DataFrame, second: pd.DataFrame) -> float:
+    """Return the p of McNemar's exact test: rounds that spike at one value alone, at either as often by chance."""
+    both = by_round([rounds.assign(spike=rounds["late_spikes"] > 0) for rounds in (first, second)], "spike")
+    either = [int(np.sum(row)) for row in ((both[:, 0] > both[:, 1]), (both[:, 1] > both[:, 0]))]
+    return float(binomtest(either[0], sum(either)).pvalue) if sum(either) else 1.0
 
 
 def _share(marked: Any, rounds: pd.DataFrame) -> dict[str, Any]:

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from digitpairs.analysis.claims import CANNOT_TELL
+from digitpairs.analysis.claims import CANNOT_TELL, SIMILAR
 from digitpairs.analysis.findings import LOWER, SAME, Finding, Row, between, listed, missing, size, told
 from digitpairs.analysis.inference import LEVEL
 
-LARGE = 0.5  # share of the variance from which on a choice of seeds is worth the search
+LARGE = 0.5  # share of the variance from which on a seed counts for most
 COMPONENTS = {"dataset": "data sets", "initialisation": "initialisations", "order": "orders"}
 PARAMETERS = {
     "learning_rate": "a learning rate of {:g}",
@@ -38,10 +38,17 @@ def state(statistics: Row) -> list[Finding]:
 
 
 def _fresh(model: str, row: Row) -> Finding:
-    middle, anew, spike = row["interquartile_mean"], row["paired_anew"]["interquartile_mean"], row["spike"]
-    said = f"misses {_in_100(middle)}" if middle["n"] else f"has no error to show: {missing(middle)}"
-    if anew["n"]:
-        said += f"; with its test images paired anew, {_in_100(anew)}"
+    own, anew, spike = row, row["paired_anew"], row["spike"]
+    steady = anew if anew["interquartile_mean"]["n"] else own  # the measure of the claims
+    middle = steady["interquartile_mean"]
+    said = f"has no error to show: {missing(middle)}"
+    if middle["n"]:
+        said = f"misses {_in_100(middle)}, the interquartile mean beside a mean of {steady['estimate']:.4f}"
+        if steady is anew:
+            said += ", on test images that are paired anew several times"
+            said += f"; on a round's own pairs alone {own['interquartile_mean']['estimate']:.4f}"
+        if own["std"] is not None:
+            said += f", with a deviation of {own['std']:.4f} over rounds"
     if spike["n"]:
         said += f"; {spike['spikes']} of {spike['n']} rounds end in a loss spike ({between(spike, '.3f')})"
     return _finding("fresh", f"In fresh rounds, `{model}` {said}.", middle, model=model)
@@ -57,13 +64,12 @@ def _least_error(parts: Mapping[str, Row], errors: Mapping[str, Row]) -> Iterato
     else:
         said = f"One network trained by the recipe on as many pairs misses {_in_100(whole)} on new pairs, in the mean."
     yield _finding("least_error", said, whole, left_out="nothing")
-    best: Row = min(
-        (row["interquartile_mean"] | {"model": model} for model, row in errors.items()), key=_or_one, default={}
-    )
+    best: Row = min(({**row, "model": model} for model, row in errors.items()), key=_or_one, default={})
     if whole["estimate"] and best.get("estimate"):
-        times = best["estimate"] / whole["estimate"]
-        which = f"`{best['model']}`, the best of the study's own networks,"
-        said = f"On new pairs, {which} misses {best['estimate']:.4f}: {times:.1f} times as much as the recipe."
+        said = (
+            f"Beside it, `{best['model']}`, the best of the study's own networks, misses {_in_100(best)}, in the mean "
+        )
+        said += "over new pairs."
         yield _finding("least_error", said, {}, left_out="all")
     if changes := {LEFT_OUT[part]: row["change"] for part, row in parts.items() if part != "nothing"}:
         sure = [name for name, row in changes.items() if row["low"] is not None and row["p_holm"] < 1 - LEVEL]
@@ -84,8 +90,8 @@ def _or_one(row: Row) -> float:
 
 
 def _variance(models: Mapping[str, Row]) -> Iterator[Finding]:
-    """State where each model's variance comes from, and whether a good seed is worth a search."""
-    bounds = []
+    """State where each model's variance comes from, and how much of it a seed decides on any data set."""
+    seeds = {model: row["seed"] for model, row in models.items() if row["seed"]}
     for model, row in models.items():
         found = row["components"]
         if not found:
@@ -99,16 +105,16 @@ def _variance(models: Mapping[str, Row]) -> Iterator[Finding]:
         said = f"The test error of `{model}` has a deviation of {total**0.5:.4f} over rounds; of its variance, "
         said += f"{listed([first.replace('%', '% lie'), *main])}; {rest:.0f}% belong to none of them alone."
         yield _finding("variance", said, {"shares": shares}, model=model)
-        bounds.append(row["seed"]["high"])
-    if bounds:
-        most = 100 * min(1.0, max(bounds))
-        if most < 100 * LARGE:
-            said = "No seed is worth a search: all that a seed decides, initialisation and order together, carries at "
-            said += f"most {most:.0f}% of the variance in any model, so that one which does well on one data set need "
-            said += "not on the next."
-        else:
-            said = "Whether there is a good seed cannot be told: initialisation and order together may carry up to "
-            said += f"{most:.0f}% of the variance."
+    if seeds:
+        parts = [f"{_share(row)} in `{model}`" for model, row in seeds.items()]
+        said = "All that a seed decides on any data set, initialisation and order together, carries, of the variance, "
+        said += f"{listed(parts)}, in rounds as these."
+        yield _finding("variance", said, {}, model=None)
+        found = [f"`{model}`" for model, row in seeds.items() if row["low"] > 0]
+        minor = max(row["high"] for row in seeds.values()) < LARGE
+        said = f"Some seeds are better than others for {listed(found)}" if found else "No seed is shown to be better"
+        said += ", but the data set and chance carry most of the variance" if minor else ""
+        said += ": one that does well on a data set need not on the next." if minor else "."
         yield _finding("variance", said, {}, model=None)
 
 
@@ -120,7 +126,8 @@ def _spikes(parameters: Mapping[str, Sequence[Row]]) -> Iterator[Finding]:
         return
     late, ended = own["late"], own["ended"]
     said = (
-        f"As the study trains, {late['spikes']} of {late['n']} rounds have a loss spike in the second half of training "
+        f"As the study trains, {late['spikes']} of {late['n']} rounds have a loss spike at a measured epoch of the "
+        "second half of training "
     )
     said += f"({between(late, '.2f')}), and {ended['spikes']} end in one ({between(ended, '.2f')})."
     yield _finding("spikes", said, late, value=None)
@@ -130,15 +137,27 @@ def _spikes(parameters: Mapping[str, Sequence[Row]]) -> Iterator[Finding]:
         said = f"With {words}, {found['spikes']} of {found['n']} do ({between(found, '.2f')}), and the test error "
         said += f"{_changes(row['change'])}."
         yield _finding("spikes", said, found, value=words)
-    calmer = [words for words, row in others if row["late"]["high"] < late["low"]]
-    wilder = [words for words, row in others if row["late"]["low"] > late["high"]]
+    sure = [(words, row["late"]["estimate"] - late["estimate"]) for words, row in others if _is_told(row)]
+    calmer = [words for words, change in sure if change < 0]
+    wilder = [words for words, change in sure if change > 0]
     kept = [words for words, row in others if words in calmer and told(row["change"]) in (LOWER, SAME)]
     parts = [f"{listed(calmer)} {_makes(calmer)} spikes rarer"] if calmer else []
     parts += [f"{listed(wilder)} {_makes(wilder)} them more frequent"] if wilder else []
     said = f"{'; '.join(parts)}." if parts else "No value that was tried changes their frequency for certain."
     if kept:
-        said += f" The error is none the worse for {listed(kept)}: set that where a spike would cost something."
+        said += (
+            f" With {listed(kept)} the error rises by less than {SIMILAR:g}: set that where a spike would cost more."
+        )
     yield _finding("spikes", said[0].upper() + said[1:], {}, value="advice")
+
+
+def _is_told(row: Row) -> bool:
+    p = row["late_change"]["p_holm"]
+    return p is not None and bool(p < 1 - LEVEL)
+
+
+def _share(row: Row) -> str:
+    return f"{100 * max(0.0, row['estimate']):.0f}% ({100 * row['low']:.0f} to {100 * min(1.0, row['high']):.0f}%)"
 
 
 def _makes(words: Sequence[str]) -> str:
@@ -164,10 +183,10 @@ def _other_data(rows: Mapping[str, Row]) -> Iterator[Finding]:
         what = f"the gain of {name}" if gain else f"the error of `{name}`"
         if mean["low"] is None:
             yield _finding(
-                "other_data", f"On other digits, {what} cannot be told: it takes two sets.", numbers, about=name
+                "other_data", f"On other sets of digits, {what} cannot be told: it takes two sets.", numbers, about=name
             )
             continue
-        said = f"On other digits, {row['sets']} disjoint sets, {what} is {_with_ends(mean, gain)}"
+        said = f"On {row['sets']} disjoint sets of MNIST's digits, {what} is {_with_ends(mean, gain)}"
         if between["low"] is not None:
             said += f"; sets differ by a deviation of {max(0.0, between['estimate']) ** 0.5:.4f}"
             said += f" ({between['low'] ** 0.5:.4f} to {between['high'] ** 0.5:.4f}), rounds on one set by "

@@ -112,7 +112,7 @@ def at_the_papers(
 ) -> dict[str, Any]:
     """Estimate the test error of the grid's rounds at the paper's own configurations, where the grid has them."""
     rounds = {m: cell(grid, m, result._asdict()) for m, result in published.items() if m in selection}
-    return {m: interquartile_mean(table["test_error"])._asdict() for m, table in rounds.items() if len(table)}
+    return {m: compare(table["test_error"]) for m, table in rounds.items() if len(table)}
 
 
 def optimism(final: Tables, grid: pd.DataFrame, selection: Mapping[str, Any]) -> dict[str, Any]:

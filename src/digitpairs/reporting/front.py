@@ -65,7 +65,8 @@ def _errors(study: Study) -> list[Block]:
         return []
     where = findings.WHERE[protocol]
     n = " or ".join(f"{n}" for n in sorted({finding["n"] for finding in errors[:MOST]}))
-    lead = f"Of 100 pairs, so many get a wrong answer ({where}; below, the {P:g}% interval from n = {n} rounds):"
+    lead = f"Of 100 pairs, so many get a wrong answer in a typical round ({where}; below, the {P:g}% interval of the "
+    lead += f"interquartile mean from n = {n} rounds):"
     columns = 4 if any(row[-1] for row in rows) else 3
     header = ["Network", "Wrong answers of 100", f"{P:g}% interval", "The paper"]
     return [Paragraph(lead), Numbers(header[:columns], [row[:columns] for row in rows])]

@@ -250,10 +250,7 @@ def _spikes(study: Study) -> list[Block]:
     seen = [row for row in rows if not row[2].startswith("0 ")]
     header = ["Model", "Protocol", "Rounds with a spike", f"Probability ({P:g}% interval)", "Mean error without them"]
     return [
-        Paragraph(
-            f"A loss spike is {study.statistics['methods']['loss spike']}. Training of such a round stopped before its "
-            "loss came down again."
-        ),
+        Paragraph(f"A loss spike is {study.statistics['methods']['loss spike']}."),
         *([Table(header, seen)] if seen else [Paragraph("No round of this study ends in one.")]),
         Fold("All models", [Table(header, rows)]),
     ]
@@ -287,9 +284,10 @@ def _two_factors(study: Study, pictures: Mapping[str, Picture]) -> list[Block]:
     )
     return [
         Paragraph(
-            "`baseline` and `siamese` differ in more than the sharing of weights. Networks that differ in sharing and "
-            "in auxiliary losses alone tell the two apart: a main effect is the change of the test error, averaged "
-            "over the other factor; a positive interaction says that the two gain less together than apart."
+            "`baseline` and `siamese` differ in more than the sharing of weights. Four networks with two branches, "
+            "each at its own chosen configuration, tell sharing and auxiliary losses apart: a main effect is the "
+            "change of the test error, averaged over the other factor; a positive interaction says that the two save "
+            "fewer pairs together than apart."
         ),
         Bullets(study.sentences("factors", protocol=list(effects)[-1])),
         Chart(

@@ -21,9 +21,10 @@ def judged(study: Study) -> list[Block]:
     pairs = list(zip(findings.select(study.findings, "claim"), study.claims, strict=True))
     return [
         Paragraph(
-            f"A claim is reproduced where the {P:g}% interval of each of its comparisons lies in a region that was "
-            "fixed beforehand, not reproduced where one lies outside of it, and cannot be told otherwise. The table "
-            "has the comparison on which each verdict hangs."
+            f"A claim is reproduced where the {P:g}% interval of each of its comparisons lies in its region, not "
+            "reproduced where one lies outside, and cannot be told otherwise. Regions were fixed before the fresh "
+            "rounds were run; rounds marked as seen were there before. The table has the comparison on which each "
+            "verdict hangs."
         ),
         Table(
             ["Claim", "Effect", f"Estimate ({P:g}% interval)", "Region", "Verdict", "Rounds"],
@@ -58,7 +59,7 @@ def _row(finding: Mapping[str, Any], claim: Mapping[str, Any]) -> list[str]:
     more = len(claim["comparisons"]) - 1
     effect = comparison["effect"] + (f" (and {more} more)" if more else "")
     numbers = _numbers(comparison, claim["unit"])
-    rounds = f"{comparison['n'] or 'counted'}{', fresh' if claim['fresh'] else ''}"
+    rounds = f"{comparison['n']}, {'fresh' if claim['fresh'] else 'seen'}" if comparison["n"] else "counted"
     return [_title(finding, claim), effect, *numbers, _verdict(finding), rounds]
 
 

@@ -16,8 +16,7 @@ def train(stream=None, pairs="{input.pairs:q}"):
     """Return the command of a rule that trains all rounds of a configuration; the arguments name another stream."""
     named = f"--stream {stream} " if stream else ""
     return step(
-        f"{TRAINER} {named}{{params.arguments}} --pairs {pairs}"
-        ' --states "$STATES"/{params.run} --output {output:q}'
+        f"{TRAINER} {named}{{params.arguments}} --pairs {pairs}" ' --states "$STATES"/{params.run} --output {output:q}'
     )
 
 

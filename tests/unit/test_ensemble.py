@@ -4,7 +4,6 @@
 constant background makes ties in max-pool, where implementations differ, an everyday event.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
@@ -16,8 +15,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from operations import NoProducts
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from digitpairs import models
 from digitpairs.data.bundled import load_bundled
@@ -386,20 +385,6 @@ def test_windows_and_their_moments(splits: Splits, branches: int) -> None:
 
 
 # Products
-
-
-class NoProducts(TorchDispatchMode):
-    """Refuses torch's own products and what else may call MKL or oneDNN, and notes all other operations."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.seen = set[str]()
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        name = func.overloadpacket.__name__
-        assert not re.search("mm|matmul|mv|dot|linear|conv|einsum|linalg|addr|mkl|batch_norm|cdist", name), name
-        self.seen.add(name)
-        return func(*args, **(kwargs or {}))
 
 
 @each_kind

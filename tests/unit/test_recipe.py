@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from operations import NoProducts
 
 from digitpairs.data.pairs import Pairs, Splits
 from digitpairs.params import LeastError
@@ -49,6 +50,13 @@ def test_a_round_does_not_depend_on_those_beside_it(datasets: list[Splits]) -> N
     together, alone = weights(RECIPE, pairs, [1, 2, 3]), weights(RECIPE, pairs[1:2], [2])
     for name, tensor in alone.items():
         torch.testing.assert_close(tensor[0], together[name][1], rtol=0, atol=0, msg=name)
+
+
+def test_a_round_has_the_same_bits_on_any_processor(datasets: list[Splits]) -> None:
+    """As far as its operations tell: none of them is computed by what rounds differently on another one."""
+    with NoProducts() as mode:
+        train_rounds(RECIPE._replace(epochs=1), datasets[:2], report=lambda _: None)
+    assert {"_log_softmax", "grid_sampler_2d", "log1p"} <= mode.seen
 
 
 def test_all_random_numbers_depend_on_seed_and_round(datasets: list[Splits]) -> None:

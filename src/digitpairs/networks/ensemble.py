@@ -23,6 +23,7 @@ from copy import deepcopy
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -113,7 +114,9 @@ def winograd(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor, 
     inverse = [[*vanishing(rest, point), 0.0] for point, rest in zip(points, others, strict=True)]
     image = torch.tensor([*inverse, vanishing(points)], dtype=torch.float64)
     kernel, result = values(2), values(3).T
-    size = (image * image).sum(1, keepdim=True).sqrt()
+    size = torch.from_numpy(
+        np.sqrt((image * image).sum(1, keepdim=True).numpy())
+    )  # torch's is MKL's, not rounded alike
     image, kernel = image / size, kernel * size
     image, kernel, result = (torch.kron(m, m).to(device, dtype) for m in (image, kernel, result))
     return image, kernel, result

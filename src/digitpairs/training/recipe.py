@@ -81,7 +81,9 @@ class Net(PairNet):
         digit_logits = features.unflatten(-2, (-1, self.branches))
         first, second = F.softmax(digit_logits.detach(), -1).unbind(-2)
         at_most = (first.cumsum(-1) * second).sum(-1).clamp(1e-6, 1 - 1e-6)
-        return Outputs(torch.stack([1 - at_most, at_most], -1).log(), digit_logits)
+        # torch's `log` is MKL's, which processors round differently.
+        logs = torch.log1p(torch.stack([-at_most, at_most - 1], -1).double())
+        return Outputs(logs.to(features.dtype), digit_logits)
 
     def loss(self, outputs: Outputs, targets: Tensor, digits: Tensor) -> Tensor:
         """Cross entropy of both digits, with smoothed labels, the mean over images: (nets)."""

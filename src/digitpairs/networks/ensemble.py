@@ -114,9 +114,7 @@ def winograd(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor, 
     inverse = [[*vanishing(rest, point), 0.0] for point, rest in zip(points, others, strict=True)]
     image = torch.tensor([*inverse, vanishing(points)], dtype=torch.float64)
     kernel, result = values(2), values(3).T
-    size = torch.from_numpy(
-        np.sqrt((image * image).sum(1, keepdim=True).numpy())
-    )  # torch's is MKL's, not rounded alike
+    size = torch.from_numpy(np.sqrt((image * image).sum(1, keepdim=True).numpy()))  # torch's is MKL's
     image, kernel = image / size, kernel * size
     image, kernel, result = (torch.kron(m, m).to(device, dtype) for m in (image, kernel, result))
     return image, kernel, result

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from digitpairs.analysis.claims import CANNOT_TELL, SIMILAR
+from digitpairs.analysis.claims import CANNOT_TELL
 from digitpairs.analysis.findings import LOWER, SAME, Finding, Row, between, listed, missing, size, told
 from digitpairs.analysis.inference import LEVEL
 
@@ -140,13 +140,14 @@ def _spikes(parameters: Mapping[str, Sequence[Row]]) -> Iterator[Finding]:
     sure = [(words, row["late"]["estimate"] - late["estimate"]) for words, row in others if _is_told(row)]
     calmer = [words for words, change in sure if change < 0]
     wilder = [words for words, change in sure if change > 0]
-    kept = [words for words, row in others if words in calmer and told(row["change"]) in (LOWER, SAME)]
+    kept = {words: row["change"] for words, row in others if words in calmer and told(row["change"]) in (LOWER, SAME)}
     parts = [f"{listed(calmer)} {_makes(calmer)} spikes rarer"] if calmer else []
     parts += [f"{listed(wilder)} {_makes(wilder)} them more frequent"] if wilder else []
     said = f"{'; '.join(parts)}." if parts else "No value that was tried changes their frequency for certain."
     if kept:
+        most = max(0.0, *(row["high"] for row in kept.values()))
         said += (
-            f" With {listed(kept)} the error rises by less than {SIMILAR:g}: set that where a spike would cost more."
+            f" With {listed([*kept])}, the error rises by {most:.4f} at most: set that where a spike would cost more."
         )
     yield _finding("spikes", said[0].upper() + said[1:], {}, value="advice")
 

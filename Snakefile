@@ -61,7 +61,7 @@ rule all:
         plan.datasets,
         plan.cells,
         plan.final("rounds.csv"),
-        plan.final("curves.csv"),
+        files(plan.curves()),
         plan.final("rounds.safetensors", ["fixed"]),
         TABLES.values(),
         files(plan.ablations),

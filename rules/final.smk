@@ -9,6 +9,8 @@ rule final:
         multiext(FINAL, *FINAL_FILES),
     log:
         "logs/final/{protocol}/{model}.log",
+    wildcard_constraints:
+        protocol="fixed",
     cache: "omit-software"
     priority: longest_first
     resources:
@@ -23,6 +25,14 @@ rule final:
         code=training_code,
     shell:
         train("final")
+
+
+# Learning curves are those of one dataset.
+use rule final as final_on_new_pairs with:
+    output:
+        multiext(FINAL, *(file for file in FINAL_FILES if file != "curves.csv")),
+    wildcard_constraints:
+        protocol=f"resampled|{BY_TEST}",
 
 
 rule final_rounds:

@@ -33,6 +33,7 @@ use rule final as final_on_new_pairs with:
         multiext(FINAL, *(file for file in FINAL_FILES if file != "curves.csv")),
     wildcard_constraints:
         protocol=f"resampled|{BY_TEST}",
+    cache: "omit-software"
 
 
 rule final_rounds:

@@ -21,8 +21,8 @@ def test_which_value_changed_and_in_which_step(study: Study) -> None:
     heat_maps = "figure (3 jobs): figure grid_baseline, grid_siamese, grid_siamese_aux\n"
     assert f"{heat_maps}    code digitpairs.reporting.figures.grid: " in said
     assert "baseline;" not in said
-    following = "grid, select, final (6 jobs), final_rounds, learning_curves, metrics, figure (4 jobs), report"
-    assert said.splitlines()[-1] == f"    {following}"
+    following = "grid, select, final (3 jobs), final_on_new_pairs (3 jobs), final_rounds, learning_curves, metrics"
+    assert said.splitlines()[-1] == f"    {following}, figure (4 jobs), report"
 
 
 def test_nested_values_and_other_files(study: Study) -> None:

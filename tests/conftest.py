@@ -28,8 +28,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Start a worker for each processor, with `auto` two more: tests of clusters, kills and servers mostly wait."""
-    return (os.cpu_count() or 1) + 2 * bool(config.getoption("numprocesses") == "auto")
+    """Start a worker for each processor, with `auto` one more: tests of clusters, kills and servers mostly wait."""
+    return (os.cpu_count() or 1) + bool(config.getoption("numprocesses") == "auto")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

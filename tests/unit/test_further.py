@@ -120,9 +120,14 @@ def test_what_to_set_against_spikes_is_what_makes_them_rarer_at_no_cost() -> Non
     assert "falls over the last 50 epochs makes spikes rarer" in text
     assert "rate of 0.005 makes" not in text
     assert "set that where" in text
+    advice = said(numbers(made), "advice")
+    assert advice.startswith(
+        "Against loss spikes, train with a learning rate that falls over the last 50 epochs: 0 of 12"
+    )
     falls = (made["spikes"]["parameter"] == "decay") & ~made["spikes"]["chosen"]
     made["spikes"].loc[falls, "test_error"] += 0.05
     assert "set that where" not in said(numbers(made), "spikes")
+    assert said(numbers(made), "advice") == ""
     made["spikes"].loc[falls, "late_spikes"] = 1
     assert "makes spikes rarer" not in said(numbers(made), "spikes")
 
@@ -197,5 +202,5 @@ def test_each_part_has_a_section_and_those_left_out_are_named() -> None:
     titles = [block.text for block in blocks if isinstance(block, Heading)]
     assert titles == ["The least error", "Is there a good seed?", "Loss spikes and Adam", "Other data", "Further parts"]
     shown = [sentence for block in blocks if isinstance(block, Bullets) for sentence in block.items]
-    assert shown == [row["sentence"] for row in stated if row["kind"] != "fresh"]
+    assert shown == [row["sentence"] for row in stated if row["kind"] not in ("fresh", "advice")]
     assert [block.name for block in blocks if isinstance(block, Picture)] == ["spikes"]

@@ -11,7 +11,7 @@ import math
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +67,8 @@ ARCHITECTURES = {"figure_1": "baseline", "figure_2": "siamese"}  # the paper's F
 OF_A_MODEL = ("architecture", "grid")  # modules that draw a figure for each of several models
 BESIDE_THE_PAPER = ("figure_3", "figure_4", "grid")  # modules that show the paper's numbers, if they are of these data
 FIGURE_MODULES = SOURCE / "reporting/figures"
+
+_options = cache(models.options)  # each cell asks, and it takes reading the model's module
 
 Table = tuple[str, dict[str, Any]]  # a table's path, and {column: value} that tells it apart in a larger one
 
@@ -191,7 +193,7 @@ class Plan:
             own = getattr(self.study.train, parameter)
             for value in sorted({own, *getattr(section, parameter)}):
                 for model in section.models:
-                    if parameter in ("weight_decay", *models.options(model)):
+                    if parameter in ("weight_decay", *_options(model)):
                         key = {"parameter": parameter, "value": value, "model": model}
                         final = FINAL.format(protocol="resampled", model=model) + "rounds.csv"
                         tables.append((final if value == own else ABLATION.format_map(key), key))
@@ -355,7 +357,7 @@ class Plan:
     def options(self, model: str, **changed: Any) -> str:
         """Return the values of `train` that a model uses, as JSON, so that no other value reruns it."""
         train = self.study.train.model_dump() | changed
-        return json.dumps({key: train[key] for key in models.options(model)})
+        return json.dumps({key: train[key] for key in _options(model)})
 
     def training(
         self,

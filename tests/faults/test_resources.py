@@ -28,17 +28,17 @@ def test_disk_full(finished: Study, study: Study, namespace: list[str], tmp_path
         used=$(du -sk . | cut -f 1)
         for more in 150 1200; do
             mount -o remount,size=$((used + more))k .
-            if snakemake --cores 2 $targets; then exit 9; fi
+            if snakemake --cores 2; then exit 9; fi
             echo "The disk was full."
         done
         mount -o remount,size=100m .
-        snakemake --cores 2 $targets
+        snakemake --cores 2
         mkdir ../saved && cp -R data results reports ../saved
     """
     done = subprocess.run(
         [*namespace, "sh", "-ec", script],
         cwd=tmp_path,
-        env=study.env | {"targets": "results/statistics.json results/curves.csv reports/figures/task.svg"},
+        env=study.env,
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -47,9 +47,8 @@ def test_disk_full(finished: Study, study: Study, namespace: list[str], tmp_path
     *full, _ = done.stdout.split("The disk was full.\n")
     assert len(full) == 2
     assert all("No space left on device" in output for output in full)
-    saved, whole = Study(tmp_path / "saved", study.cells).contents(), finished.contents()
-    assert len(saved) > 20
-    assert saved == {path: whole[path] for path in saved}
+    saved = Study(tmp_path / "saved", study.cells)
+    assert saved.contents() == finished.contents()
 
 
 def test_a_folder_that_is_read_only(study: Study, namespace: list[str]) -> None:

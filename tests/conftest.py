@@ -13,8 +13,9 @@ from filelock import FileLock
 from digitpairs.networks import kernels
 
 kernels.set_environment()  # numpy and torch read it when they are loaded
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each step of a clone would compile its modules
 
-from served import serve  # noqa: E402
+from served import hold  # noqa: E402
 from studies import Study, finish  # noqa: E402
 
 from digitpairs.data.bundled import load_bundled  # noqa: E402
@@ -40,24 +41,31 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 @pytest.fixture(scope="session")
-def served() -> Iterator[Path]:
+def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder of all tests that run side by side."""
+    base = tmp_path_factory.getbasetemp()
+    return base if worker_id == "master" else base.parent
+
+
+@pytest.fixture(scope="session")
+def served(shared: Path) -> Iterator[Path]:
     """Commands that need not import their libraries, with the environment that the study gives its steps."""
-    with serve(dict(os.environ)) as folder:
+    with hold(shared / "served", dict(os.environ)) as folder:
         yield folder
 
 
 @pytest.fixture(scope="session")
-def finished(served: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Study:
+def finished(served: Path, shared: Path) -> Study:
     """The study, finished, committed and pushed to the bundled remote; tests leave it as it is and work in clones.
 
     Tests that run side by side share it: the first that needs it makes it, the others wait.
     """
-    base = tmp_path_factory.getbasetemp()
-    folder = (base if worker_id == "master" else base.parent) / "finished"
+    folder = shared / "finished"
     study = Study(folder / "study", folder / "cells", served)
     with FileLock(f"{folder}.lock"):
         if not (folder / "made").exists():
             finish(study)
+            study.clone("pulled").run("python", "-m", "compileall", "-q", "src", "scripts")
             (folder / "made").touch()
     return study
 
@@ -95,10 +103,10 @@ def unpulled(finished: Study, cells: Path, tmp_path: Path) -> Study:
 
 
 @pytest.fixture
-def study(unpulled: Study) -> Study:
-    """A fresh clone after `dvc pull`."""
-    unpulled.dvc("pull")
-    return unpulled
+def study(finished: Study, cells: Path, tmp_path: Path) -> Study:
+    """A fresh clone after `dvc pull`: a copy of the one clone that all tests share."""
+    shutil.copytree(finished.path.with_name("pulled"), tmp_path / "clone", symlinks=True)
+    return Study(tmp_path / "clone", cells, finished.served)
 
 
 @pytest.fixture

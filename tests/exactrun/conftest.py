@@ -1,13 +1,17 @@
 """Environments with a Snakemake and exactrun, and two workflows of other people that were run, committed and pushed."""
 
+import functools
+import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from environments import INSTALLED, VERSIONS, Environment, make_environment, using
 from filelock import FileLock
+from served import hold
 from studies import ROOT, Study
 
 # Not as files beside that workflow: DVC would find them in this repository.
@@ -27,13 +31,6 @@ PAGE = (ROOT / "docs/adopt.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="session")
-def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """A folder of all tests that run side by side."""
-    base = tmp_path_factory.getbasetemp()
-    return base if worker_id == "master" else base.parent
-
-
-@pytest.fixture(scope="session")
 def environment(shared: Path) -> Environment:
     """Make an environment with a version of Snakemake and exactrun, or with neither; all else is this one's."""
 
@@ -50,11 +47,25 @@ def environment(shared: Path) -> Environment:
 
 
 @pytest.fixture(scope="session")
+def commands(shared: Path, environment: Environment) -> Iterator[Callable[[str], Path]]:
+    """Make a folder of commands with a version of Snakemake that they need not import."""
+    with ExitStack() as until_the_end:
+
+        @functools.cache
+        def of(version: str) -> Path:
+            packages = ("snakemake.cli", "snakemake.profiles", "snakemake.script")
+            programs = environment(version) / "bin"
+            return until_the_end.enter_context(hold(shared / f"served {version}", dict(os.environ), packages, programs))
+
+        yield of
+
+
+@pytest.fixture(scope="session")
 def adopted(shared: Path, environment: Environment) -> Study:
     """The clone that the reader of docs/adopt.md ends with, who began in an empty folder."""
     folder = shared / "adopted"
-    study = using(Study(folder / "first", folder / "cells"), environment("none"))
-    clone = using(Study(folder / "elsewhere", folder / "cells"), environment("none"))
+    study = using(Study(folder / "first", folder / "cells"), environment("none") / "bin")
+    clone = using(Study(folder / "elsewhere", folder / "cells"), environment("none") / "bin")
     with FileLock(f"{folder}.lock"):
         if not (folder / "made").exists():
             study.path.mkdir(parents=True)
@@ -78,10 +89,10 @@ def adopted(shared: Path, environment: Environment) -> Study:
 def second(shared: Path, environment: Environment) -> Study:
     """A fresh clone, after `dvc pull`, of a workflow with what real ones have."""
     folder = shared / "second"
-    clone = using(Study(folder / "elsewhere", folder / "cells"), environment(VERSIONS[-1]))
+    clone = using(Study(folder / "elsewhere", folder / "cells"), environment(VERSIONS[-1]) / "bin")
     with FileLock(f"{folder}.lock"):
         if not (folder / "made").exists():
-            study = using(Study(folder / "first", folder / "cells"), environment(VERSIONS[-1]))
+            study = using(Study(folder / "first", folder / "cells"), environment(VERSIONS[-1]) / "bin")
             shutil.copytree(Path(__file__).with_name("second"), study.path)
             for name, text in VERSIONED.items():
                 (study.path / name).write_text(text)

@@ -17,12 +17,16 @@ SQUARES = {f"results/squares/part0{number}.txt" for number in (1, 2, 3)}
 
 
 @pytest.fixture(params=VERSIONS)
-def place(request: pytest.FixtureRequest, environment: Environment, tmp_path: Path) -> Callable[[Study], Study]:
+def place(
+    request: pytest.FixtureRequest, commands: Callable[[str], Path], environment: Environment, tmp_path: Path
+) -> Callable[[Study], Study]:
     """Copy a clone, for one version of Snakemake to run there."""
 
     def copy(clone: Study) -> Study:
-        study = using(Study(tmp_path / "clone", tmp_path / "cells"), environment(request.param))
+        folders = [commands(request.param), environment(request.param) / "bin"]
+        study = using(Study(tmp_path / "clone", tmp_path / "cells"), *folders)
         shutil.copytree(clone.path, study.path, symlinks=True)
+        assert study.run("snakemake", "--version").output == f"{request.param}\n"
         return study
 
     return copy

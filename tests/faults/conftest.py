@@ -10,12 +10,6 @@ import pytest
 from studies import Study
 
 
-@pytest.fixture(scope="session")
-def finished(finished: Study) -> Study:
-    """The finished study with commands that are processes of their own: they are killed, and get limits."""
-    return finished.in_real_processes()
-
-
 @pytest.fixture
 def uncomputed(finished: Study, tmp_path: Path) -> Study:
     """A fresh clone with an empty cell cache: everything is to be computed."""

@@ -25,12 +25,6 @@ VERSIONED = {
 }
 
 
-@pytest.fixture(scope="session")
-def finished(finished: Study, served: Path) -> Study:
-    """The finished study; here no process is killed, so that commands need not be processes of their own."""
-    return Study(finished.path, finished.cells, served)
-
-
 class Job:
     """All that Snakemake's records ask of a job."""
 

@@ -14,6 +14,12 @@ from studies import Study
 CELL = "results/grid/baseline/batch_size~20/learning_rate~0.01/epochs~2/rounds.csv"
 
 
+@pytest.fixture(scope="module")
+def finished(finished: Study) -> Study:
+    """The finished study with commands that are processes of their own: they get limits."""
+    return finished.in_real_processes()
+
+
 @pytest.fixture
 def namespace(unshare: Callable[[str], list[str]]) -> list[str]:
     """The command that gives another command mounts of its own."""

@@ -24,7 +24,9 @@ def make_environment(folder: Path, version: str) -> None:
     (packages / "shared.pth").write_text(sysconfig.get_path("purelib"))
     for name in ("pip", "dvc", "snakemake"):
         command = folder / "bin" / name
-        command.write_text(f'#!/bin/sh\nexec "{folder}/bin/python" -P -m {name} "$@"\n')
+        # A script of a shell, so that the folder's name may have blanks, and of Python, as `served.hold` takes it.
+        script = f"from runpy import run_module\n\nrun_module({name!r}, run_name='__main__', alter_sys=True)\n"
+        command.write_text(f"""#!/bin/sh\n'''exec' "{folder}/bin/python" -P "$0" "$@"\n' '''\n{script}""")
         command.chmod(0o755)
     if version == "none":
         return
@@ -50,8 +52,8 @@ def make_environment(folder: Path, version: str) -> None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(f"Snakemake {version}: {done.stderr[-500:]}")
 
 
-def using(study: Study, environment: Path) -> Study:
-    """Let a project's commands be those of an environment."""
+def using(study: Study, *folders: Path) -> Study:
+    """Let a project's commands be those of these folders."""
     study.env.pop("PYTHONPATH", None)
-    study.env["PATH"] = f"{environment}/bin{os.pathsep}{study.env['PATH']}"
+    study.env["PATH"] = os.pathsep.join([*map(str, folders), study.env["PATH"]])
     return study

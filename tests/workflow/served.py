@@ -1,9 +1,9 @@
 """Start Python programs by forking a process that has imported their libraries.
 
-In a tiny study a step's time is that of its imports. `serve` starts one process that has imported third-party packages,
+In a tiny study a step's time is that of its imports. `hold` starts one process that has imported third-party packages,
 and makes a folder with commands `python`, `snakemake` and `dvc`. Each of them asks this process to fork, and the fork
 runs the script: with the caller's arguments, folder, environment and open streams, and with the checkout's own modules,
-none of which is imported before. It ends when its caller does.
+none of which is imported before. It ends when its caller does. The process ends with the last who holds it.
 
 These commands are no processes of their own: `ps` shows other arguments and another environment, limits of memory and
 files do not hold, and all forks share one hash seed. Tests of kills, resources and determinism start real ones.
@@ -12,10 +12,10 @@ files do not hold, and all forks share one hash seed. Tests of kills, resources 
 import atexit
 import gc
 import importlib
-import json
 import os
 import select
 import shlex
+import shutil
 import signal
 import socket
 import socketserver
@@ -24,10 +24,13 @@ import sys
 import tempfile
 import threading
 import traceback
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from runpy import run_path
+
+from filelock import FileLock
 
 CLIENT = Path(__file__).with_name("client.py")
 # Leaving out a package makes a step slower and changes nothing else.
@@ -100,22 +103,47 @@ PACKAGES = (
 
 
 @contextmanager
-def serve(environment: dict[str, str]) -> Iterator[Path]:
-    """Yield a folder of commands whose libraries are imported already, in a process with this environment."""
+def hold(
+    name: Path, environment: dict[str, str], packages: tuple[str, ...] = PACKAGES, commands: Path | None = None
+) -> Iterator[Path]:
+    """Yield a folder of commands whose libraries are imported already, in a process with this environment.
+
+    Whoever holds the same name has the same process; it ends with the last of them. `commands` is the folder of the
+    Python, and of the scripts `snakemake` and `dvc`; default: this Python's.
+    """
+    with FileLock(f"{name}.lock"):
+        if name.exists():
+            holder = os.open(name / "holders", os.O_WRONLY)
+        else:
+            holder = start(name, environment, packages, commands or Path(sys.executable).parent)
+    try:
+        yield name.readlink()
+    finally:
+        os.close(holder)
+
+
+def start(name: Path, environment: dict[str, str], packages: tuple[str, ...], commands: Path) -> int:
+    """Start the process; return an open file: when it is closed, and all others that hold the process, that ends."""
+    folder = Path(tempfile.mkdtemp())  # a socket's path must be short
+    python, address = str(commands / "python"), str(folder / "socket")
+    for command in ("python", "snakemake", "dvc"):
+        script = [] if command == "python" else [str(commands / command)]
+        client = [python, "-IS", str(CLIENT), address, *script]
+        (folder / command).write_text(f'#!/bin/sh\nexec {shlex.join(client)} "$@"\n', encoding="utf-8")
+        (folder / command).chmod(0o755)
+    os.mkfifo(folder / "holders")
+    held = os.open(folder / "holders", os.O_RDONLY | os.O_NONBLOCK)
+    holder = os.open(folder / "holders", os.O_WRONLY)
     environment = {name: value for name, value in environment.items() if name != "PYTHONPATH"}
-    with tempfile.TemporaryDirectory() as folder:
-        address = Path(folder, "socket")
-        for command in ("python", "snakemake", "dvc"):
-            script = [] if command == "python" else [str(Path(sys.executable).with_name(command))]
-            client = [sys.executable, "-IS", str(CLIENT), str(address), *script]
-            Path(folder, command).write_text(f'#!/bin/sh\nexec {shlex.join(client)} "$@"\n', encoding="utf-8")
-            Path(folder, command).chmod(0o755)
-        server = [sys.executable, "-P", __file__, str(address)]
-        with subprocess.Popen(server, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-            assert process.stdout
-            assert process.stdout.readline(), "the server did not start"
-            yield Path(folder)
-            process.terminate()
+    server = subprocess.Popen(
+        [python, "-P", __file__, address, *packages], env=environment, stdin=held, stdout=subprocess.PIPE
+    )
+    os.close(held)
+    assert server.stdout
+    assert server.stdout.readline(), "the server did not start"
+    name.unlink(missing_ok=True)  # of one that has ended
+    name.symlink_to(folder)
+    return holder
 
 
 class Program(socketserver.BaseRequestHandler):
@@ -126,18 +154,20 @@ class Program(socketserver.BaseRequestHandler):
     def handle(self) -> None:
         """Become what the client asks for, run, and answer with the exit code."""
         message, streams, *_ = socket.recv_fds(self.request, 1 << 16, 3)
-        while not message.endswith(b"\n"):
+        while len(message) - 8 < int.from_bytes(message[:8], "big"):
             message += self.request.recv(1 << 16)
-        folder, environment, arguments = json.loads(message)
+        number, *texts = os.fsdecode(message[8:]).split("\0")
+        arguments, folder, variables = texts[: int(number)], texts[int(number)], texts[int(number) + 1 :]
         threading.Thread(target=self.end_with_client, daemon=True).start()
         for stream, its in enumerate(streams):
             os.dup2(its, stream)
             os.close(its)
         os.chdir(folder)
         os.environ.clear()
-        os.environ.update(environment)
+        os.environ.update(dict(variable.split("=", 1) for variable in variables))
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         sys.argv = arguments
+        sys.executable = str(Path(self.server.server_address).with_name("python"))  # type: ignore[arg-type]
         modules = os.getenv("PYTHONPATH", "").split(os.pathsep)
         sys.path[:0] = [str(Path(arguments[0]).parent.absolute()), *filter(None, modules)]
         code = 0
@@ -168,27 +198,37 @@ class Server(socketserver.ForkingMixIn, socketserver.UnixStreamServer):
     max_children = 1000
 
     def service_actions(self) -> None:
-        """End with the process that started this one."""
+        """End with the last who holds this process."""
         super().service_actions()
         if select.select([sys.stdin], [], [], 0)[0]:
             sys.exit()
 
 
-def server(address: str) -> None:
+def server(address: str, *packages: str) -> None:
     """Import, say so, and fork for each client until the standard input ends."""
-    for package in PACKAGES:
+    for package in packages:
         importlib.import_module(package)
-    import altair
-    import vl_convert
+    if "vl_convert" in packages:
+        import altair
+        import vl_convert
 
-    # The longest part of a report; made once in a process.
-    version = ".".join(altair.SCHEMA_VERSION.lstrip("v").split(".")[:2])
-    vl_convert.javascript_bundle(vl_version=version)  # type: ignore[call-arg]  # whose stub lacks a default
+        # The longest part of a report; made once in a process.
+        version = ".".join(altair.SCHEMA_VERSION.lstrip("v").split(".")[:2])
+        vl_convert.javascript_bundle(vl_version=version)  # type: ignore[call-arg]  # whose stub lacks a default
+    if "snakemake.cli" in packages:
+        from snakemake.cli import get_argument_parser
+
+        get_argument_parser()  # looks through all packages for plugins, once in a process
+    for finalizer in list(weakref.finalize._registry):  # type: ignore[attr-defined]
+        finalizer.detach()  # at the end of each fork, torch would take itself apart
     gc.freeze()  # garbage collection in a fork would copy the memory of all that was imported
-    with Server(address, Program) as forking:
-        print("ready", flush=True)
-        forking.serve_forever()
+    try:
+        with Server(address, Program) as forking:
+            print("ready", flush=True)
+            forking.serve_forever()
+    finally:
+        shutil.rmtree(Path(address).parent)
 
 
 if __name__ == "__main__":
-    server(sys.argv[1])
+    server(*sys.argv[1:])

@@ -16,6 +16,17 @@ from digitpairs.reproduction.comparison import without_provenance
 ROOT = Path(__file__).parents[2]
 UNVERSIONED = re.compile("results/final/resampled.*/rounds.safetensors")
 
+# Variables that change how MKL, oneDNN, OpenBLAS or torch compute, which a user may have exported for other work.
+HOSTILE = {
+    "MKL_CBWR": "COMPATIBLE",
+    "MKL_ENABLE_INSTRUCTIONS": "SSE4_2",
+    "ONEDNN_MAX_CPU_ISA": "SSE41",
+    "OPENBLAS_CORETYPE": "SkylakeX",
+    "OPENBLAS_NUM_THREADS": "2",
+    "OMP_NUM_THREADS": "2",
+    "ATEN_CPU_CAPABILITY": "default",
+}
+
 
 class Ran(NamedTuple):
     """What Snakemake did: the first output of each job that ran, the outputs that were trained and not taken from the
@@ -30,7 +41,7 @@ class Study:
     """A repository with the study in it, and the commands that a user types there."""
 
     def __init__(self, path: Path, cells: Path, served: Path | None = None) -> None:
-        """Take a folder, a cell cache, and the commands of a `served.serve` instead of processes of their own."""
+        """Take a folder, a cell cache, and the commands of a `served.hold` instead of processes of their own."""
         self.path = path
         self.served = served
         folders = filter(None, [served, Path(sys.executable).parent, os.environ["PATH"]])
@@ -167,3 +178,4 @@ def finish(study: Study, alter: Callable[[Study], None] = lambda study: None) ->
     study.commit()
     study.dvc("push")
     study.commit()
+    study.git("gc", "--quiet")  # few files, for all the clones to come

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from studies import contents
+from studies import HOSTILE, contents
 
 from digitpairs import devices
 from digitpairs.data.bundled import load_bundled
@@ -34,20 +34,8 @@ final: {rounds: 2}
 """
 
 
-# Variables that change how MKL, oneDNN, OpenBLAS or torch compute, which a user may have exported for other work.
-HOSTILE = {
-    "MKL_CBWR": "COMPATIBLE",
-    "MKL_ENABLE_INSTRUCTIONS": "SSE4_2",
-    "ONEDNN_MAX_CPU_ISA": "SSE41",
-    "OPENBLAS_CORETYPE": "SkylakeX",
-    "OPENBLAS_NUM_THREADS": "2",
-    "OMP_NUM_THREADS": "2",
-    "ATEN_CPU_CAPABILITY": "default",
-}
-
-
 def run(study: Path, *arguments: str, code: int = 0, env: Mapping[str, str] | None = None) -> str:
-    """Run Snakemake, in processes of its own unless `env` has the folder of a `served.serve`."""
+    """Run Snakemake, in processes of its own unless `env` has the folder of a `served.hold`."""
     env = env or {}
     folders = [env.get("DIGITPAIRS_STEPS", ""), str(Path(sys.executable).parent), os.environ["PATH"]]
     done = subprocess.run(
@@ -105,9 +93,9 @@ def assert_same_files(study: Path, other: Path) -> None:
 # The same bytes
 
 
-def test_two_cores_and_exported_variables_give_the_same_bytes(original: Path, tmp_path: Path) -> None:
+def test_two_cores_give_the_same_bytes(original: Path, steps: dict[str, str], tmp_path: Path) -> None:
     study = new_study(tmp_path)
-    run(study, "--cores", "2", env=HOSTILE)
+    run(study, "--cores", "2", env=steps)
     assert_same_files(study, original)
 
 
@@ -193,10 +181,10 @@ def test_a_mistake_in_params_yaml_is_one_line(
     assert (contents(original), times(original)) == (before, before_times)
 
 
-def test_without_params_yaml(tmp_path: Path) -> None:
+def test_without_params_yaml(steps: dict[str, str], tmp_path: Path) -> None:
     study = new_study(tmp_path)
     (study / "params.yaml").unlink()
-    assert run(study, "--cores", "2", code=1).endswith(
+    assert run(study, "--cores", "2", code=1, env=steps).endswith(
         "\nerror: params.yaml: cannot be read: No such file or directory\n"
     )
 
@@ -216,14 +204,14 @@ def test_images_that_are_not_there(original: Path, steps: dict[str, str], tmp_pa
     assert contents(study) == before
 
 
-def test_a_gpu_that_is_not_there(tmp_path: Path) -> None:
+def test_a_gpu_that_is_not_there(steps: dict[str, str], tmp_path: Path) -> None:
     """With `cuda`, one line and nothing else; with `auto`, a warning, and the processor's results."""
     study = new_study(tmp_path)
     if not (reason := devices.missing()):
         pytest.skip("there is a GPU here")
     (study / "params.yaml").write_text(PARAMS.replace("batch_norm: before", "batch_norm: before, device: cuda"))
-    output = run(study, "--cores", "1", code=1)
+    output = run(study, "--cores", "1", code=1, env=steps)
     assert output.splitlines()[-1].startswith(f"error: params.yaml: train.device = 'cuda', but {reason}")
     assert "Traceback" not in output
     (study / "params.yaml").write_text(PARAMS.replace("batch_norm: before", "batch_norm: before, device: auto"))
-    assert f"train.device: the processor: {reason}" in run(study, "-n")
+    assert f"train.device: the processor: {reason}" in run(study, "-n", env=steps)

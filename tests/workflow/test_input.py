@@ -100,7 +100,7 @@ def test_a_folders_name_reaches_no_shell(finished: Study, tmp_path: Path, name: 
     params["grid"] = {"rounds": 1, "baseline": params["grid"]["baseline"]}
     (work / "params.yaml").write_text(yaml.safe_dump(params, allow_unicode=True), encoding="utf-8")
     snakefile = str(finished.path / "Snakefile")
-    Study(work, finished.cells).snakemake("--snakefile", snakefile, "data/pairs/seed~2.npz")
+    Study(work, finished.cells, finished.served).snakemake("--snakefile", snakefile, "data/pairs/seed~2.npz")
     assert len(load_pairs(work / "data/pairs/seed~2.npz").test.targets) == 25
     assert {path.name for path in work.iterdir()} == {".snakemake", "data", "logs", "params.yaml"}
     assert {path.name for path in tmp_path.iterdir()} == {"work", name}

@@ -34,16 +34,11 @@ GRACE = 120.0  # seconds in which all must be over, on a busy machine
 ANEW = "DVC_SITE_CACHE_DIR=$(mktemp -d) dvc"  # what docs/reliability.md says to do after a push or pull was killed
 
 
-@pytest.fixture(scope="module")
-def finished(finished: Study) -> Study:
-    """The finished study with commands that are processes of their own: they are killed."""
-    return finished.in_real_processes()
-
-
 def interrupt(
     study: Study, command: list[str], reached: Callable[[], bool], number: int, send: Callable[[int, int], None]
 ) -> bool:
     """Start a command and send it a signal once a moment is reached; return whether it was still running then."""
+    study = study.in_real_processes()
     mark = uuid.uuid4().hex
     with said(study).open("wb") as output:
         process = subprocess.Popen(
@@ -55,7 +50,7 @@ def interrupt(
             start_new_session=True,
         )
     while process.poll() is None and not reached():
-        time.sleep(0.01)
+        time.sleep(0.05)
     running = process.poll() is None
     if running:
         send(process.pid, number)
@@ -142,7 +137,7 @@ def kill_at_four_moments(study: Study, command: str, undo: Callable[[], None], c
     Each lists anew, as the page asks after one that was killed.
     """
     started = time.monotonic()
-    study.dvc(command)
+    study.in_real_processes().dvc(command)
     seconds = time.monotonic() - started
     for number, send in SIGNALS:
         undo()
@@ -201,14 +196,14 @@ def test_a_step_that_the_system_kills(uncomputed: Study) -> None:
     with subprocess.Popen(
         ["snakemake", "--cores", "1", cell],
         cwd=uncomputed.path,
-        env=uncomputed.env,
+        env=uncomputed.in_real_processes().env,
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     ) as process:
         while not kill_the_step():
             assert process.poll() is None
-            time.sleep(0.01)
+            time.sleep(0.05)
         output = process.communicate()[0]
     assert process.returncode == 1
     assert re.search(r"Error in rule cell[\s\S]*" + re.escape(cell), output)

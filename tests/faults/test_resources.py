@@ -14,12 +14,6 @@ from studies import Study
 CELL = "results/grid/baseline/batch_size~20/learning_rate~0.01/epochs~2/rounds.csv"
 
 
-@pytest.fixture(scope="module")
-def finished(finished: Study) -> Study:
-    """The finished study with commands that are processes of their own: they get limits."""
-    return finished.in_real_processes()
-
-
 @pytest.fixture
 def namespace(unshare: Callable[[str], list[str]]) -> list[str]:
     """The command that gives another command mounts of its own."""
@@ -80,7 +74,7 @@ def test_states_of_another_user_who_lets_nobody_enter(study: Study, ordinary: Ca
     study.set("grid.baseline.epochs", [3])
     cell = CELL.replace("epochs~2", "epochs~3")
     (study.cells / "states").chmod(0)
-    study.run(*ordinary("snakemake", "--cores", "1", cell))
+    study.in_real_processes().run(*ordinary("snakemake", "--cores", "1", cell))
     (study.cells / "states").chmod(0o755)
     log = (study.path / cell.replace("results", "logs").replace("/rounds.csv", ".log")).read_text()
     assert log.count("Permission denied") == 2
@@ -90,7 +84,7 @@ def test_states_of_another_user_who_lets_nobody_enter(study: Study, ordinary: Ca
 
 def test_too_few_file_handles(study: Study) -> None:
     (study.path / CELL).unlink()
-    output = study.fails("sh", "-c", 'ulimit -n 12; exec snakemake --cores 1 "$1"', "sh", CELL)
+    output = study.in_real_processes().fails("sh", "-c", 'ulimit -n 12; exec snakemake --cores 1 "$1"', "sh", CELL)
     assert "Too many open files" in output
     assert study.snakemake(CELL).jobs == {CELL}
 
@@ -102,7 +96,7 @@ def test_too_little_memory_for_a_cell(finished: Study, uncomputed: Study) -> Non
         "rules/training.smk",
         lambda text: re.sub(r"return (step\(\s+f\"{TRAINER})", r'return "ulimit -v 450000; " + \1', text),
     )
-    output = uncomputed.fails("snakemake", "--cores", "1", CELL)
+    output = uncomputed.in_real_processes().fails("snakemake", "--cores", "1", CELL)
     assert re.search(r"[Mm]emory|bad_alloc|cannot allocate|failed to map segment", output)
     assert "Error in rule cell" in output
     assert not (uncomputed.path / CELL).exists()

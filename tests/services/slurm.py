@@ -5,7 +5,6 @@ import os
 import secrets
 import shlex
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -58,6 +57,7 @@ class Cluster:
 
     folder: Path
     environment: dict[str, str]
+    commands: Path  # to be found before Slurm's own
     daemons: dict[str, ExitStack] = field(default_factory=dict)
 
     def run(self, *command: str) -> str:
@@ -134,7 +134,7 @@ def wait(until: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 300  # seconds, for a busy machine
     while not until():
         assert time.monotonic() < deadline, "nothing happened"
-        time.sleep(0.2)
+        time.sleep(0.5)
 
 
 @contextmanager
@@ -154,8 +154,7 @@ def slurm(folder: Path) -> Iterator[Cluster]:
     wrapper.parent.mkdir()
     wrapper.write_text(f'#!/bin/sh\nSLURM_CONF={shlex.quote(str(folder))}/slurm.conf exec {need("srun")} "$@"\n')
     wrapper.chmod(0o755)
-    path = os.pathsep.join([str(wrapper.parent), str(Path(sys.executable).parent), os.environ["PATH"]])
-    cluster = Cluster(folder, {"SLURM_CONF": str(folder / "slurm.conf"), "PATH": path})
+    cluster = Cluster(folder, {"SLURM_CONF": str(folder / "slurm.conf")}, wrapper.parent)
 
     files = {name: folder / name for name in ("key", "pid", "seed")}
     munged = [need("munged"), "--foreground", "--force", f"--socket={folder}/munge"]

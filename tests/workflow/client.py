@@ -5,7 +5,8 @@ import sys
 from _socket import AF_UNIX, SCM_RIGHTS, SOL_SOCKET, socket  # the module `socket` takes longer to import than all else
 
 _, address, *arguments = sys.argv
-if not arguments or not arguments[0].endswith((".py", "/snakemake", "/dvc")):  # as in python -c
+script = "".join(arguments[:1]).endswith((".py", "/snakemake", "/dvc"))
+if not script and arguments[:2] != ["-m", "snakemake"]:  # as in python -c
     os.execv(sys.executable, [sys.executable, *arguments])  # noqa: S606 - no shell is needed
 connection = socket(AF_UNIX)
 connection.connect(address)

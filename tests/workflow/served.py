@@ -6,10 +6,11 @@ runs the script: with the caller's arguments, folder, environment and open strea
 none of which is imported before. It ends when its caller does. The process ends with the last who holds it.
 
 These commands are no processes of their own: `ps` shows other arguments and another environment, limits of memory and
-files do not hold, and all forks share one hash seed. Tests of kills, resources and determinism start real ones.
+files do not hold, signals do not reach them, and all forks share one hash seed. Tests of these things start real ones.
 """
 
 import atexit
+import ctypes
 import gc
 import importlib
 import os
@@ -28,7 +29,7 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from runpy import run_path
+from runpy import run_module, run_path
 
 from filelock import FileLock
 
@@ -158,10 +159,12 @@ class Program(socketserver.BaseRequestHandler):
             message += self.request.recv(1 << 16)
         number, *texts = os.fsdecode(message[8:]).split("\0")
         arguments, folder, variables = texts[: int(number)], texts[int(number)], texts[int(number) + 1 :]
+        self.enter_namespaces()
         threading.Thread(target=self.end_with_client, daemon=True).start()
         for stream, its in enumerate(streams):
             os.dup2(its, stream)
             os.close(its)
+        gc.disable()  # a step is over before it has made much
         os.chdir(folder)
         os.environ.clear()
         os.environ.update(dict(variable.split("=", 1) for variable in variables))
@@ -172,7 +175,11 @@ class Program(socketserver.BaseRequestHandler):
         sys.path[:0] = [str(Path(arguments[0]).parent.absolute()), *filter(None, modules)]
         code = 0
         try:
-            run_path(arguments[0], run_name="__main__")
+            if arguments[0] == "-m":
+                sys.argv = arguments[1:]
+                run_module(arguments[1], run_name="__main__", alter_sys=True)
+            else:
+                run_path(arguments[0], run_name="__main__")
         except SystemExit as exit:
             if isinstance(exit.code, str):
                 print(exit.code, file=sys.stderr)
@@ -184,6 +191,15 @@ class Program(socketserver.BaseRequestHandler):
         sys.stdout.flush()
         sys.stderr.flush()
         self.request.send(bytes([code & 255]))
+
+    def enter_namespaces(self) -> None:
+        """Have the mounts and the network that the client has, where they are its own."""
+        client = int.from_bytes(self.request.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 4), sys.byteorder)
+        for kind in ("user", "net", "mnt"):
+            theirs = Path(f"/proc/{client}/ns/{kind}")
+            if theirs.readlink() != Path(f"/proc/self/ns/{kind}").readlink():
+                with theirs.open() as namespace:  # `os.setns` came with Python 3.12
+                    assert ctypes.CDLL(None).setns(namespace.fileno(), 0) == 0, f"{theirs} cannot be entered"
 
     def end_with_client(self) -> None:
         """Die when the client does."""

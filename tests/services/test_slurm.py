@@ -145,21 +145,21 @@ def test_a_failed_job_stops_the_study_and_the_next_call_continues(
 def test_a_preempted_job_continues(finished: Study, cluster: Cluster, real: Study, tmp_path: Path) -> None:
     """Slurm sends SIGTERM, and starts the job again later, which trains what is missing: the same bytes."""
     study = real
-    cell = "results/grid/siamese/batch_size~20/learning_rate~0.01/epochs~200/rounds.csv"
+    cell = "results/grid/siamese/batch_size~20/learning_rate~0.01/epochs~100/rounds.csv"
     alone = finished.clone(tmp_path / "alone", tmp_path / "other cells", pull=False)
     for one in (study, alone):
-        one.set("grid", {"rounds": 1, "siamese": {"epochs": [200], "batch_size": [20], "learning_rate": [0.01]}})
+        one.set("grid", {"rounds": 1, "siamese": {"epochs": [100], "batch_size": [20], "learning_rate": [0.01]}})
     # After each epoch instead of after a minute.
     file = "src/digitpairs/training/rounds.py"
     study.edit(file, lambda text: text.replace("KEEP_SECONDS = 60.0", "KEEP_SECONDS = 0.0"))
     with in_background(study, cell) as snakemake:
         job = cluster.wait_for_job("cells_siamese_20", RUNNING)
-        wait(lambda: any(study.cells.glob("states/*/*/200.partial")))
+        wait(lambda: any(study.cells.glob("states/*/*/100.partial")))
         cluster.run("scontrol", "requeue", job)  # as a partition's PreemptMode=REQUEUE does
     assert snakemake.returncode == 0, said(study)
     assert submissions(said(study)) == [job]
     assert "Error" not in said(study)
     log = (study.path / cell.replace("results", "logs").replace("/rounds.csv", ".log")).read_text(encoding="utf-8")
-    assert 1 <= int(re.findall(r"continues after (\d+) epochs", log)[0]) < 200
+    assert 1 <= int(re.findall(r"continues after (\d+) epochs", log)[0]) < 100
     alone.snakemake(cell)
     assert (study.path / cell).read_bytes() == (alone.path / cell).read_bytes()

@@ -180,11 +180,10 @@ def test_input_is_judged_by_content_whatever_its_time(workflow: Callable[..., St
 
 
 def test_the_lock_of_a_snakemake_without_this_holds(workflow: Callable[..., Study]) -> None:
-    study = workflow(CHAIN, plain__smk=CHAIN.replace("echo 1", "touch started; sleep 600; echo 1")).in_real_processes()
+    study = workflow(CHAIN, plain__smk=CHAIN.replace("echo 1", "touch started; sleep 600; echo 1"))
+    env = study.in_real_processes().env
     plain = ["snakemake", "--snakefile", "plain.smk", "--cores", "1"]
-    with subprocess.Popen(
-        plain, cwd=study.path, env=study.env, stderr=subprocess.DEVNULL, start_new_session=True
-    ) as it:
+    with subprocess.Popen(plain, cwd=study.path, env=env, stderr=subprocess.DEVNULL, start_new_session=True) as it:
         try:
             while not (study.path / "started").exists():
                 time.sleep(0.1)
@@ -440,12 +439,12 @@ GRACE = 60.0  # seconds on a busy machine; the jobs would take 600
 def test_a_signal_ends_long_jobs(
     workflow: Callable[..., Study], number: signal.Signals, send: Callable[[int, int], None]
 ) -> None:
-    study = workflow(LONG, wait="").in_real_processes()
+    study = workflow(LONG, wait="")
     outputs = [study.path / "results" / name for name in ("shell.txt", "run.txt")]
     with subprocess.Popen(
         ["snakemake", "--cores", "2"],
         cwd=study.path,
-        env=study.env | {"FAULTS": str(study.path)},
+        env=study.in_real_processes().env | {"FAULTS": str(study.path)},
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

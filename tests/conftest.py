@@ -40,8 +40,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Refuse to start where tests that share a server would each start one, as some versions of xdist do silently."""
-    gc.freeze()  # what was imported is no garbage: nothing need look through it again and again
+    """Refuse to start where tests that share a server would each start one, as some versions of xdist do silently.
+
+    What was imported by now is no garbage, and is not looked through for it again and again.
+    """
+    gc.freeze()
     if getattr(session.config.option, "loadgroup", False):
         marked = [item for item in session.items if item.get_closest_marker("xdist_group")]
         assert all("@" in item.nodeid for item in marked), "pytest-xdist does not heed xdist_group: see pyproject.toml"

@@ -26,16 +26,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 @pytest.fixture
 def study(finished: Study, cluster: Cluster, tmp_path: Path) -> Study:
     """A fresh clone on a login node of the cluster, where nothing has been computed yet."""
-    return on(cluster, finished.clone(tmp_path / "clone", tmp_path / "cells", pull=False))
-
-
-@pytest.fixture
-def real(finished: Study, cluster: Cluster, tmp_path: Path) -> Study:
-    """The same, with jobs that are processes of their own, which get signals and limits."""
-    return on(cluster, finished.clone(tmp_path / "clone", tmp_path / "cells", pull=False).in_real_processes())
-
-
-def on(cluster: Cluster, study: Study) -> Study:
+    study = finished.clone(tmp_path / "clone", tmp_path / "cells", pull=False)
     study.env |= cluster.environment | {"PIP_NO_INDEX": "1"}
     study.env["PATH"] = f"{cluster.commands}{os.pathsep}{study.env['PATH']}"
     study.edit("profiles/slurm/config.yaml", lambda text: text.replace("checks: 10", "checks: 2"))  # seconds
@@ -95,8 +86,8 @@ def test_the_study_is_byte_identical(finished: Study, cluster: Cluster, study: S
     assert "up to date" in study.dvc("status").output
 
 
-def test_jobs_that_fail_are_repeated_with_higher_limits(finished: Study, cluster: Cluster, real: Study) -> None:
-    study = real
+def test_jobs_that_fail_are_repeated_with_higher_limits(finished: Study, cluster: Cluster, study: Study) -> None:
+    study = study.in_real_processes()
     memory = "cell:mem_mb=100 * attempt ** 4 if wildcards.model == 'siamese_aux' else 1012 * attempt"
     with in_background(study, GRID, "--set-resources", memory) as snakemake:
         cluster.run("scancel", cluster.wait_for_job("cells_baseline_"))
@@ -142,9 +133,9 @@ def test_a_failed_job_stops_the_study_and_the_next_call_continues(
     same_grid(study, finished)
 
 
-def test_a_preempted_job_continues(finished: Study, cluster: Cluster, real: Study, tmp_path: Path) -> None:
+def test_a_preempted_job_continues(finished: Study, cluster: Cluster, study: Study, tmp_path: Path) -> None:
     """Slurm sends SIGTERM, and starts the job again later, which trains what is missing: the same bytes."""
-    study = real
+    study = study.in_real_processes()
     cell = "results/grid/siamese/batch_size~20/learning_rate~0.01/epochs~100/rounds.csv"
     alone = finished.clone(tmp_path / "alone", tmp_path / "other cells", pull=False)
     for one in (study, alone):

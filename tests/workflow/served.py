@@ -34,6 +34,7 @@ from runpy import run_module, run_path
 from filelock import FileLock
 
 CLIENT = Path(__file__).with_name("client.py")
+COMMANDS = Path(sys.executable).parent
 # Leaving out a package makes a step slower and changes nothing else.
 PACKAGES = (
     "aiobotocore.session",
@@ -105,7 +106,7 @@ PACKAGES = (
 
 @contextmanager
 def hold(
-    name: Path, environment: dict[str, str], packages: tuple[str, ...] = PACKAGES, commands: Path | None = None
+    name: Path, environment: dict[str, str], packages: tuple[str, ...] = PACKAGES, commands: Path = COMMANDS
 ) -> Iterator[Path]:
     """Yield a folder of commands whose libraries are imported already, in a process with this environment.
 
@@ -116,7 +117,7 @@ def hold(
         if name.exists():
             holder = os.open(name / "holders", os.O_WRONLY)
         else:
-            holder = start(name, environment, packages, commands or Path(sys.executable).parent)
+            holder = start(name, environment, packages, commands)
     try:
         yield name.readlink()
     finally:

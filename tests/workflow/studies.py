@@ -126,7 +126,8 @@ class Study:
     def in_real_processes(self) -> "Study":
         """Return this study with commands that are processes of their own."""
         real = Study(self.path, self.cells)
-        real.env = self.env | {"PATH": real.env["PATH"]}
+        folders = [folder for folder in self.env["PATH"].split(os.pathsep) if folder != str(self.served)]
+        real.env = self.env | {"PATH": os.pathsep.join(folders)}
         real.env.pop("DIGITPAIRS_STEPS", None)
         return real
 

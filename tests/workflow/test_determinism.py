@@ -84,19 +84,15 @@ def original(served: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return study
 
 
-def assert_same_files(study: Path, other: Path) -> None:
-    files, others = contents(study), contents(other)
-    assert files.keys() == others.keys()
-    assert [name for name in files if files[name] != others[name]] == []
-
-
 # The same bytes
 
 
 def test_two_cores_give_the_same_bytes(original: Path, steps: dict[str, str], tmp_path: Path) -> None:
     study = new_study(tmp_path)
     run(study, "--cores", "2", env=steps)
-    assert_same_files(study, original)
+    made, expected = contents(study), contents(original)
+    assert made.keys() == expected.keys()
+    assert [name for name in made if made[name] != expected[name]] == []
 
 
 def test_training_by_hand_gives_the_same_bytes_whatever_is_exported(tmp_path: Path) -> None:

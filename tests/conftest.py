@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
 from digitpairs.networks import kernels
 
@@ -17,7 +16,7 @@ kernels.set_environment()  # numpy and torch read it when they are loaded
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each step of a clone would compile its modules
 
 from served import hold  # noqa: E402
-from studies import Study, finish  # noqa: E402
+from studies import Study, finish, once  # noqa: E402
 
 from digitpairs.data.bundled import load_bundled  # noqa: E402
 from digitpairs.data.pairs import Splits, load_pairs, make_pairs, to_npz  # noqa: E402
@@ -72,11 +71,10 @@ def finished(served: Path, shared: Path) -> Study:
     """
     folder = shared / "finished"
     study = Study(folder / "study", folder / "cells", served)
-    with FileLock(f"{folder}.lock"):
-        if not (folder / "made").exists():
+    with once(folder) as needed:
+        if needed:
             finish(study)
             study.clone("pulled").run("python", "-m", "compileall", "-q", "src", "scripts")
-            (folder / "made").touch()
     return study
 
 

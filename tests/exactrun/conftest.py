@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 from environments import INSTALLED, VERSIONS, Environment, make_environment, using
-from filelock import FileLock
 from served import hold
-from studies import ROOT, Study
+from studies import ROOT, Study, once
 
 # Not as files beside that workflow: DVC would find them in this repository.
 VERSIONED = {
@@ -36,11 +35,9 @@ def environment(shared: Path) -> Environment:
 
     def make(version: str) -> Path:
         folder = shared / "environments" / version
-        folder.parent.mkdir(exist_ok=True)
-        with FileLock(f"{folder}.lock"):
-            if not (folder / "made").exists():
+        with once(folder) as needed:
+            if needed:
                 make_environment(folder, version)
-                (folder / "made").touch()
         return folder
 
     return make
@@ -66,8 +63,8 @@ def adopted(shared: Path, environment: Environment) -> Study:
     folder = shared / "adopted"
     study = using(Study(folder / "first", folder / "cells"), environment("none") / "bin")
     clone = using(Study(folder / "elsewhere", folder / "cells"), environment("none") / "bin")
-    with FileLock(f"{folder}.lock"):
-        if not (folder / "made").exists():
+    with once(folder) as needed:
+        if needed:
             study.path.mkdir(parents=True)
             source = shutil.copytree(ROOT / "src/exactrun", folder / "exactrun")
             study.env |= {"EXACTRUN": str(source), "PIP_NO_BUILD_ISOLATION": "0", "PIP_QUIET": "1"}
@@ -81,7 +78,6 @@ def adopted(shared: Path, environment: Environment) -> Study:
                 else:
                     said = study.run("sh", "-ec", text).output
             assert "Nothing to be done" in said
-            (folder / "made").touch()
     return clone
 
 
@@ -90,8 +86,8 @@ def second(shared: Path, environment: Environment) -> Study:
     """A fresh clone, after `dvc pull`, of a workflow with what real ones have."""
     folder = shared / "second"
     clone = using(Study(folder / "elsewhere", folder / "cells"), environment(VERSIONS[-1]) / "bin")
-    with FileLock(f"{folder}.lock"):
-        if not (folder / "made").exists():
+    with once(folder) as needed:
+        if needed:
             study = using(Study(folder / "first", folder / "cells"), environment(VERSIONS[-1]) / "bin")
             shutil.copytree(Path(__file__).with_name("second"), study.path)
             for name, text in VERSIONED.items():
@@ -104,7 +100,6 @@ def second(shared: Path, environment: Environment) -> Study:
             study.commit()
             study.clone("elsewhere", pull=False)
             clone.dvc("pull")
-            (folder / "made").touch()
     return clone
 
 

@@ -4,7 +4,7 @@ import json
 import re
 import runpy
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise, product
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from altair.utils.schemapi import debug_mode
 
 from digitpairs import paper, revision, tables
 from digitpairs.analysis import claims, findings, further, further_findings, measures, selection, statistics
@@ -25,6 +26,13 @@ SCRIPTS = Path(__file__).parents[2] / "scripts"
 DATA = {"source": "bundled", "n_train": 1000, "n_validation": 500, "n_test": 1000}
 TRAIN = {"batch_norm": "before", "weight_decay": 0.0, "auxiliary_weight": 1.0}
 EVIL = '<img src=x onerror=alert(1)></script>"'
+
+
+@pytest.fixture(autouse=True)
+def unchecked() -> Iterator[None]:
+    """Compose as the step does; `debug_mode(True)` checks charts against their schema, which takes half of the time."""
+    with debug_mode(False):
+        yield
 
 
 def rounds(mean: float, n: int = 15, std: float = 0.006, diverged: int = 0, seed: int = 0) -> pd.DataFrame:
@@ -211,6 +219,7 @@ def test_tables_stand_beside_the_paper() -> None:
     assert "| `baseline` | the paper | 50 | 50 | 0.1 | 0.1000" in text
 
 
+@debug_mode(True)
 def test_diverged_rounds_are_told() -> None:
     text = markdown({"siamese": 0.11}, diverged=2, by="test")
     assert "13 (2 diverged)" in text
@@ -228,7 +237,8 @@ def test_parts_that_are_not_there_say_so() -> None:
     assert "Not computed: it takes the full MNIST (`make mnist`)" in text
 
 
-def test_parts_beyond_the_paper() -> None:
+@debug_mode(True)
+def test_every_part_beyond_the_paper() -> None:
     means = {"baseline": 0.18, "siamese": 0.11, "siamese_aux": 0.03, "twobranch": 0.15, "twobranch_aux": 0.05}
     ablations = pd.concat(
         rounds(mean, 8, 0.002, seed=seed).assign(parameter="batch_norm", value=value, model=model)

@@ -5,11 +5,13 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
+from filelock import FileLock
 
 from digitpairs.reproduction.comparison import without_provenance
 
@@ -167,6 +169,16 @@ def copy_project(path: Path) -> None:
             (path / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, path / name)
     shutil.copyfile(Path(__file__).with_name("params.yaml"), path / "params.yaml")
+
+
+@contextmanager
+def once(folder: Path) -> Iterator[bool]:
+    """Yield whether what lies in this folder is still to be made: tests that run side by side share it."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    made = folder / "made"
+    with FileLock(f"{folder}.lock"):
+        yield not made.exists()
+        made.touch()
 
 
 def finish(study: Study, alter: Callable[[Study], None] = lambda study: None) -> None:

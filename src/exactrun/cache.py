@@ -9,12 +9,25 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from snakemake.caching.hash import ProvenanceHashMap
 from snakemake.caching.local import OutputFileCache
 from snakemake.logging import logger
 
 from exactrun.contents import checksum, files
 
 FILE, FOLDER = 0o664, 0o2775  # what the group may read and replace
+
+
+class Provenance(ProvenanceHashMap):  # type: ignore[misc]
+    """Names a result by all that its job takes, and not by its command, script and params alone."""
+
+    async def _get_provenance_hash(self, job: Any) -> str:
+        known = job in self._hashes
+        found: str = await super()._get_provenance_hash(job)
+        taken = [] if known else job.dag.workflow.persistence.taken(job)
+        if taken:
+            found = self._hashes[job] = hashlib.sha256(" ".join([found, *taken]).encode()).hexdigest()
+        return found
 
 
 class Cache(OutputFileCache):  # type: ignore[misc]
@@ -28,6 +41,7 @@ class Cache(OutputFileCache):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__()
+        self.provenance_hash_map = Provenance()
         self._missed: dict[Any, float] = {}  # when a job was found not to be in the cache, so that it began
 
     async def store(self, job: Any) -> None:

@@ -56,6 +56,9 @@ class ContentDAG(DAG):  # type: ignore[misc]
         running = {single for group in self._running for single in (group if group.is_group() else [group])}
         return not (self.finished(job) or job in running)
 
+    def incomplete_external_jobid(self, job: Any) -> None:
+        """Resume no job of a cluster that a killed run submitted: its params and input may be others now."""
+
     async def check_incomplete(self) -> None:
         """Rerun jobs of which a killed run left an output that has no checksum; others match theirs, or run anyway."""
         if not self.ignore_incomplete:
@@ -90,9 +93,13 @@ class ContentDAG(DAG):  # type: ignore[misc]
         for following in {follower for single in finished for follower in self.depending[single]}:
             could_start = self.needrun(following) and self._waiting(following) and not self._n_until_ready[following]
             if could_start and all([await self._is_recorded(path, following) for path in following.input]):
+                to_run = [single for single in self.jobs if self.needrun(single) and self._waiting(single)]
+                repeated = self._ready_jobs & self._running  # failed, and waiting for another attempt
                 await self.postprocess()
-                if not self.needrun(following):
-                    await self.handle_temp(following)  # nobody else may be left to use its input
+                self._ready_jobs |= repeated
+                for single in to_run:
+                    if not self.needrun(single):
+                        await self.handle_temp(single)  # nobody else may be left to use its input
                 # A checkpoint that need not run any more will not finish either: whoever waits for it goes on.
                 if any(map(_waits_for_checkpoint, self.jobs)):
                     await self.update_checkpoint_dependencies()

@@ -63,15 +63,17 @@ def code(*paths: str | Path, search: Sequence[str | Path] = ("src",), root: str 
             items |= _items([given, *_find(folders, module)], folders, folders, root)
         else:  # Python searches a script's own folder first
             items |= _items([given], (given.parent, *folders), folders, root)
-    return _spell(items)
+    return spell(items)
 
 
-def script(path: str | Path, search: Sequence[str | Path], root: str | Path, *, libraries: bool = True) -> str:
-    """Name the code that runs when one script runs, as `code` does; all files by their places, wherever they are found.
+def script(
+    path: str | Path, search: Sequence[str | Path], root: str | Path, *, libraries: bool = True
+) -> dict[str, str]:
+    """Name the code that runs when a `script:` runs, as `code` does, but all files by their places: {name: digest}.
 
     `libraries` is False where they are not those of this environment.
     """
-    return _spell(_items([Path(root, path)], _beside(path, search, root), (), root, libraries=libraries))
+    return _items([Path(root, path)], _beside(path, search, root), (), root, libraries=libraries)
 
 
 def imported(name: str, search: Sequence[str | Path], root: str | Path) -> dict[str, str]:
@@ -90,11 +92,12 @@ def config(path: str | Path, search: Sequence[str | Path], root: str | Path) -> 
 
 
 def _beside(path: str | Path, search: Sequence[str | Path], root: str | Path) -> tuple[Path, ...]:
-    """Return where a script's imports are looked for: Python searches its own folder first."""
-    return (Path(root, path).parent, *(Path(root, folder) for folder in search))
+    """Return where the imports of a `script:` are looked for: Snakemake puts its own folder last."""
+    return (*(Path(root, folder) for folder in search), Path(root, path).parent)
 
 
-def _spell(items: Mapping[str, str]) -> str:
+def spell(items: Mapping[str, str]) -> str:
+    """Return `name=value` items, sorted by name, between spaces."""
     return " ".join(f"{name}={items[name]}" for name in sorted(items))
 
 

@@ -26,13 +26,17 @@ def no_orphans() -> Iterator[None]:
     """Mark all child processes; none outlives this process or the end of the block."""
     mark = uuid.uuid4().hex
     command = [sys.executable, "-P", __file__, mark, str(os.getpid())]  # -P: no module beside this file is in the way
-    # A session of its own: what is sent to Snakemake's process group does not reach it.
+    # A session of its own: what is sent to Snakemake's process group does not reach it. Without a mark: where this
+    # Snakemake is a job of another one, that must not end with it who ends this one's jobs.
+    outer = os.environ.pop(MARK, None)
     with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True):  # noqa: S603
         os.environ[MARK] = mark
         try:
             yield
         finally:
             del os.environ[MARK]
+            if outer is not None:
+                os.environ[MARK] = outer
 
 
 def main() -> None:

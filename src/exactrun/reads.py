@@ -129,10 +129,13 @@ def _chain(node: ast.AST) -> tuple[str, ...]:
 
 
 def _bound(tree: ast.AST) -> Iterator[str]:
-    """Yield each name as often as code binds it."""
+    """Yield each name as often as code binds it; an argument with a default of that name stands for what is around."""
+    around = {id(it) for node in ast.walk(tree) if isinstance(node, ast.arguments) for it in _taken_from_around(node)}
     for node in ast.walk(tree):
         match node:
-            case ast.Name(id=name, ctx=ast.Store() | ast.Del()) | ast.arg(arg=name):
+            case ast.arg(arg=name) if id(node) not in around:
+                yield name
+            case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
                 yield name
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
                 yield name
@@ -140,3 +143,13 @@ def _bound(tree: ast.AST) -> Iterator[str]:
                 yield given or name.partition(".")[0]
             case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
                 yield name
+
+
+def _taken_from_around(given: ast.arguments) -> Iterator[ast.arg]:
+    """Yield the arguments whose defaults read their own names, as in `lambda x=x: x`."""
+    by_place = [*given.posonlyargs, *given.args]
+    defaults = [*zip(by_place[len(by_place) - len(given.defaults) :], given.defaults, strict=True)]
+    for argument, default in [*defaults, *zip(given.kwonlyargs, given.kw_defaults, strict=True)]:
+        names = (node.id for node in ast.walk(default) if isinstance(node, ast.Name)) if default else ()
+        if argument.arg in names:
+            yield argument

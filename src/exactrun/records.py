@@ -28,7 +28,7 @@ from exactrun.contents import checksum, files
 from exactrun.reads import Keys
 from exactrun.values import BLOCK, LIBRARIES, Taken, spelled
 
-_prepare, _protected = Job.prepare, _IOFile.protected
+_prepare, _postprocess, _protected = Job.prepare, Job.postprocess, _IOFile.protected
 
 TRANSIENT = ("temp", "pipe", "service")  # outputs that are meant to be gone
 
@@ -125,7 +125,8 @@ class Persistence(FilePersistence):  # type: ignore[misc]
         found = set()
         for maker, paths in self.dag.dependencies[job].items() if self.dag is not None else ():
             for path in paths & maker.temp_output:
-                made = self._read_record(path).input_checksums.get(str(path))
+                record = self._read_record(self._get_key(path))
+                made = record.input_checksums.get(str(path)) if record else None
                 if made and not Path(path).exists() and self.input_checksums(job, path) - {f"sha256:{made}", None}:
                     found.add(path)
         return found
@@ -146,21 +147,24 @@ class Persistence(FilePersistence):  # type: ignore[misc]
     @functools.lru_cache  # noqa: B019 - as in Snakemake: one object of this class lives as long as the process
     def _params(self, job: Any) -> list[Any]:
         """Return the params as they are recorded; the job's code, and all else that it takes, are params, too."""
-        params: list[Any] = super()._params(job)
-        if path := job.rule.script or job.rule.notebook:
-            source = job._path_to_source_file(path)
-            if isinstance(source, LocalSourceFile):  # what comes from elsewhere is named by its version
-                params = [*params, repr(self._code_of(source, job.rule)), *self._taken(job.rule, source)]
-        else:
-            params = [*params, *self._taken(job.rule)]
+        params: list[Any] = [*super()._params(job), *self.taken(job)]
         # Snakemake compares sets, in which 1, 1, 2 is 1, 2, 2.
         return sorted([*params, *(repr(f"{n} x {value}") for value, n in Counter(params).items() if n > 1)])
 
+    def taken(self, job: Any) -> list[str]:
+        """Return what a job takes beside its params: its script's code, and what its rule takes of the Snakefile."""
+        if path := job.rule.script or job.rule.notebook:
+            source = job._path_to_source_file(path)
+            if not isinstance(source, LocalSourceFile):  # what comes from elsewhere is named by its version
+                return []
+            return [repr(self._code_of(source, job.rule)), *self._taken(job.rule, source)]
+        return self._taken(job.rule)
+
     def _serialize_param_builtin(self, value: Any) -> Any:
-        """Spell a set in one order, and objects that Snakemake leaves out, such as dates."""
+        """Spell sets in one order, and objects that Snakemake leaves out, such as dates."""
         text = super()._serialize_param_builtin(value)
-        if isinstance(value, set | frozenset):
-            return f"{type(value).__name__}({sorted(map(repr, value))})"
+        if isinstance(value, set | frozenset | list | tuple | dict) and (ordered := _ordered(value)) != repr(value):
+            return ordered
         return text if isinstance(text, str) else spelled(value) or text
 
     @functools.lru_cache  # noqa: B019
@@ -173,9 +177,15 @@ class Persistence(FilePersistence):  # type: ignore[misc]
                 taken.config(keys)
         elif rule.shellcmd:
             taken.command(rule.shellcmd)
-        elif rule.run_func and not rule.norun:
+        elif rule.is_run and rule.run_func:
             taken.function(rule.run_func, BLOCK)
         return [repr(text) for text in taken.params()]
+
+    def _code_changed(self, job: Any, file: Any = None) -> bool:
+        """Return False for a block whose syntax tree is among its params: its lines do not count."""
+        if job.rule.is_run and any(f"{BLOCK}=" in text for text in self._taken(job.rule)):
+            return False
+        return bool(super()._code_changed(job, file))
 
     def check_script(self, rule: Any) -> None:
         """End the run if a rule's script cannot be read, before a job of it starts."""
@@ -273,14 +283,16 @@ class NoDatabase:
         sys.exit("error: exactrun needs Snakemake's records as files: leave out --persistence-backend")
 
 
-async def prepare(self: Any) -> None:
-    """Prepare a job; where it would write into existing files that may be links into DVC's cache, give it its own.
+async def note_input(jobs: list[Any]) -> None:
+    """Note what the input of jobs holds as they start: what changes while they run is not what they are made of."""
+    for job in itertools.chain.from_iterable(job if job.is_group() else [job] for job in jobs):
+        found = {str(path): await path.checksum(sys.maxsize) for path in job.input if not path.is_storage}
+        if before := {path: value for path, value in found.items() if value is not None}:
+            job.dag.workflow.persistence.before |= {str(path): before for path in job.output}
 
-    Its input is looked at now: what changes while it runs is not what it was made of.
-    """
-    found = {str(path): await path.checksum(sys.maxsize) for path in self.input if not path.is_storage}
-    if before := {path: value for path, value in found.items() if value is not None}:
-        self.dag.workflow.persistence.before |= {str(path): before for path in self.output}
+
+async def prepare(self: Any) -> None:
+    """Prepare a job; where it would write into existing files that may be links into DVC's cache, give it its own."""
     for path in map(Path, filter(None, [*self.log, self.benchmark])):
         if _is_linked(path):
             path.unlink()
@@ -291,6 +303,14 @@ async def prepare(self: Any) -> None:
             shutil.copyfile(path, copy)
             copy.replace(path)
     await _prepare(self)
+
+
+@functools.wraps(_postprocess)
+async def postprocess(self: Any, *args: Any, error: bool = False, **options: Any) -> None:
+    """Leave no record of a job that failed: Snakemake writes one, before it takes away what the job left."""
+    await _postprocess(self, *args, error=error, **options)
+    if error:
+        self.dag.workflow.persistence.cleanup(self)
 
 
 async def protected(self: _IOFile) -> bool:
@@ -319,7 +339,7 @@ def _read(reader: Callable[..., Any], script: LocalSourceFile, root: Path, **opt
 
 @functools.cache
 def _script(path: Path, root: Path, *, libraries: bool) -> str:
-    return digests.script(path, _folders(root), root, libraries=libraries)
+    return digests.spell(digests.script(path, _folders(root), root, libraries=libraries))
 
 
 @functools.cache
@@ -331,15 +351,14 @@ def _config(path: Path, root: Path) -> frozenset[Keys]:
 def _folders(root: Path) -> tuple[Path, ...]:
     """Return the folders in which a script's imports are looked for: where Snakemake lets it look, as far as is here.
 
-    Those of the project, not of an environment that lies in it, and in one order: the search path may have another
-    elsewhere.
+    Those of the project, not of an environment that lies in it, in the order in which Python looks there.
     """
-    found = {root}
+    found = []
     for folder in (Path(place).resolve() for place in filter(None, sys.path)):
         inside = any(folder.is_relative_to(place) for place in (root, Path.cwd()))
         if inside and folder.is_dir() and not LIBRARIES & set(folder.parts):
-            found.add(folder)
-    return tuple(sorted(found))
+            found.append(folder)
+    return tuple(dict.fromkeys([*found, root]))
 
 
 def _is_linked(path: Path) -> bool:
@@ -350,6 +369,20 @@ def _is_linked(path: Path) -> bool:
 def _warn(message: str) -> None:
     """Say it once."""
     logger.warning(message)
+
+
+def _ordered(value: Any) -> str:
+    """Spell a value as `repr` does, its sets in one order."""
+    match value:
+        case set() | frozenset():
+            return f"{type(value).__name__}({sorted(map(_ordered, value))})"
+        case list():
+            return f"[{', '.join(map(_ordered, value))}]"
+        case tuple():
+            return f"({', '.join(map(_ordered, value))}{',' if len(value) == 1 else ''})"
+        case dict():
+            return f"{{{', '.join(f'{_ordered(key)}: {_ordered(it)}' for key, it in value.items())}}}"
+    return repr(value)
 
 
 def _checksum_of_record(content: dict[str, Any]) -> str:

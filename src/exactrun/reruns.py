@@ -39,4 +39,5 @@ def install(unversioned: str = "$^") -> None:
     _IOFile.is_newer = decisions.is_newer
     _IOFile.protected = records.protected
     Job.prepare = records.prepare
+    Job.postprocess = records.postprocess
     Job.outputs_older_than_script_or_notebook = records.no_output_older_than_script

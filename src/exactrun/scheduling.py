@@ -2,21 +2,25 @@
 
 import contextlib
 import heapq
+import itertools
 import os
 import signal
 import time
+from collections import defaultdict
 from typing import Any
 
 from snakemake.scheduling.job_scheduler import JobScheduler
 from snakemake.settings.enums import Quietness
 
 from exactrun.orphans import no_orphans
+from exactrun.records import note_input
 
 WEIGHED = 500  # jobs; where more could start at once, the others start when one of these ends
+OF_A_RULE = 50  # of them, at least: what waits for one resource does not keep away what takes another
 
 
 class Scheduler(JobScheduler):  # type: ignore[misc]
-    """Stops running jobs on SIGTERM and SIGINT, and lets none outlive it; weighs the jobs of highest priority only."""
+    """Stops running jobs on SIGTERM and SIGINT, and lets none outlive it; weighs the most urgent jobs of each rule."""
 
     _stopped = False
     _next = 0.0
@@ -58,7 +62,8 @@ class Scheduler(JobScheduler):  # type: ignore[misc]
 
     def schedule(self) -> Any:
         """Run the jobs, and let none go on when this process ends, however it ends."""
-        if self.dryrun or not self.workflow.is_main_process:
+        submits_alone = self.workflow.remote_execution_settings.immediate_submit  # its jobs are meant to outlive it
+        if self.dryrun or submits_alone or not self.workflow.is_main_process:
             return super().schedule()
         with no_orphans():
             success = super().schedule()
@@ -66,6 +71,13 @@ class Scheduler(JobScheduler):  # type: ignore[misc]
             for executor in self._local():
                 executor.pool.shutdown()  # at once: what its threads waited for is gone
         return success
+
+    def run(self, jobs: Any, executor: Any = None) -> None:
+        """Start jobs; what their input holds is noted before."""
+        jobs = list(jobs)
+        if self.workflow.is_main_process and not (self.dryrun or self.touch):
+            self.workflow.async_run(note_input(jobs))
+        super().run(jobs, executor)
 
     def _schedule_reevalutation(self, delay: float) -> None:
         """Look at the jobs again after a while, not after a while for each look: the timers would start one another."""
@@ -77,4 +89,11 @@ class Scheduler(JobScheduler):  # type: ignore[misc]
     def open_jobs(self) -> list[Any]:
         """Return the jobs to choose from."""
         ready: list[Any] = super().open_jobs
-        return ready if self.dryrun else heapq.nlargest(WEIGHED, ready, key=lambda job: job.priority)
+        if self.dryrun or len(ready) <= WEIGHED:
+            return ready
+        by_rule: defaultdict[tuple[str, ...], list[Any]] = defaultdict(list)
+        for job in ready:
+            by_rule[tuple(sorted(job.rules))].append(job)
+        share = max(OF_A_RULE, WEIGHED // len(by_rule))
+        chosen = (heapq.nlargest(share, jobs, key=lambda job: job.priority) for jobs in by_rule.values())
+        return list(itertools.chain.from_iterable(chosen))

@@ -26,10 +26,10 @@ from exactrun import digests
 from exactrun.reads import Keys, Reads, fields
 
 # Names that mean a job's own in a command, and what Snakemake itself puts into a Snakefile.
-OF_A_JOB = frozenset(["input", "output", "params", "wildcards", "threads", "resources", "log", "jobid", "name"])
-OF_SNAKEMAKE = frozenset(
-    ["rule", "rulename", "bench_iteration", "workflow", "rules", "checkpoints", "storage", "logger"]
+OF_A_JOB = frozenset(
+    ["input", "output", "params", "wildcards", "threads", "resources", "log", "jobid", "rule", "bench_iteration"]
 )
+OF_SNAKEMAKE = frozenset(["workflow", "rules", "checkpoints", "storage", "logger"])
 OWN = ("snakemake", "exactrun")  # libraries whose versions rerun nothing
 LIBRARIES = frozenset(["site-packages", "dist-packages"])  # folders of an environment, which may lie in the project
 BLOCK = "run-block"  # no function has such a name
@@ -57,12 +57,12 @@ class Taken:
 
     def param_functions(self) -> None:
         """Take the functions of params whose values are not recorded: they follow from a job's files or resources."""
-        for name, value in self.rule.params._allitems():
+        for place, (name, value) in enumerate(self.rule.params._allitems()):
             if callable(value):
                 given = get_function_params(value)
                 kinds = {it.kind for it in given.values()} if isinstance(given, Mapping) else set()
                 if DERIVING & set(given) or inspect.Parameter.VAR_KEYWORD in kinds:
-                    self._named(f"params.{name}", value)
+                    self._named(f"params.{name or place}", value)
 
     def function(self, function: FunctionType, name: str) -> None:
         """Take a function of the Snakefile, such as a rule's block, and what its names stand for."""
@@ -163,7 +163,7 @@ class Taken:
             return
         file = Path(getattr(module, "__file__", None) or os.devnull).resolve()
         if any(map(file.is_relative_to, self.folders)) and not LIBRARIES & set(file.parts):
-            self.code |= dict(item.split("=") for item in digests.script(file, self.folders, self.root).split())
+            self.code |= digests.script(file, self.folders, self.root)
         else:
             self.code |= digests.versions(top)
 
@@ -223,7 +223,8 @@ def _nodes(workflow: Any, function: FunctionType) -> list[Any]:
     found = []
     for node in ast.walk(_snakefile(workflow, function.__code__.co_filename)):
         match node:
-            case ast.FunctionDef() | ast.AsyncFunctionDef() if name == node.name:
+            # A rule without a name has the number with which it was compiled: it is told by its line.
+            case ast.FunctionDef() | ast.AsyncFunctionDef() if name == node.name or name.startswith("__rule_"):
                 if first == min([node.lineno, *(mark.lineno for mark in node.decorator_list)]):
                     return [node]
             case ast.Lambda() if first == node.lineno:

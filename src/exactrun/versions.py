@@ -11,18 +11,22 @@ from typing import Any
 import snakemake
 
 OLDEST, NEWEST = (9, 18, 1), (9, 27)  # every patch release of the newest
+FORMAT = 6  # of records
 
 # Each name that is replaced or overridden, and its parameters.
 REPLACED = {
     "snakemake.dag:DAG.update_needrun": "self create_inventory",
     "snakemake.dag:DAG.finish": "self job update_checkpoint_dependencies",
     "snakemake.dag:DAG.check_incomplete": "self",
+    "snakemake.dag:DAG.incomplete_external_jobid": "self job",
     "snakemake.dag:DAG.check_output_mtime": "self job expanded_output",
     "snakemake.dag:DAG.print_reasons": "self",
     "snakemake.jobs:Reason.__bool__": "self",
     "snakemake.jobs:Reason.clear": "self",
     "snakemake.jobs:Job.outputs_older_than_script_or_notebook": "self",
     "snakemake.jobs:Job.prepare": "self",
+    "snakemake.jobs:Job.postprocess": "self store_in_storage handle_log handle_touch error ignore_missing_output "
+    "check_output_mtime",
     "snakemake.io:_IOFile.protected": "self",
     "snakemake.io:_IOFile.checksum": "self threshold force algorithm",
     "snakemake.io:_IOFile.is_checksum_eligible": "self threshold",
@@ -31,6 +35,7 @@ REPLACED = {
     "snakemake.persistence.file:FilePersistence._io_read": "self subject id",
     "snakemake.persistence.file:FilePersistence._io_write": "self subject json_value id mode",
     "snakemake.persistence:PersistenceBase._params": "self job",
+    "snakemake.persistence:PersistenceBase._code_changed": "self job file",
     "snakemake.persistence:PersistenceBase._serialize_param_builtin": "self value",
     "snakemake.persistence:PersistenceBase.has_metadata": "self job",
     "snakemake.persistence:PersistenceBase.lock": "self",
@@ -39,6 +44,7 @@ REPLACED = {
     "snakemake.caching.local:OutputFileCache.fetch": "self job",
     "snakemake.caching.local:OutputFileCache.exists": "self job",
     "snakemake.scheduling.job_scheduler:JobScheduler._schedule_reevalutation": "self delay",
+    "snakemake.scheduling.job_scheduler:JobScheduler.run": "self jobs executor",
     "snakemake.scheduling.job_scheduler:JobScheduler.schedule": "self",
     "snakemake.scheduling.job_scheduler:JobScheduler.exit_gracefully": "self args",
     "snakemake.executors.local:Executor.cancel": "self",
@@ -54,6 +60,10 @@ CALLED = {
     "snakemake.dag:DAG.incomplete_files": "self",
     "snakemake.jobs:Job._path_to_source_file": "self path",
     "snakemake.parser:parse": "path workflow linemap overwrite_shellcmd rulecount",
+    "snakemake.caching.hash:ProvenanceHashMap._get_provenance_hash": "self job",
+    "snakemake.dag:DAG.handle_temp": "self job",
+    "snakemake.persistence:PersistenceBase._get_key": "self f",
+    "snakemake.persistence:PersistenceBase.cleanup": "self job",
     "snakemake.persistence:PersistenceBase.input_checksums": "self job input_path",
     "snakemake.persistence:PersistenceBase.params_changed": "self job file",
     "snakemake.persistence.file:FilePersistence._record_path": "self subject id",
@@ -68,7 +78,12 @@ USED = {
     "snakemake.rules": "get_function_params",
     "snakemake.rules:Rule.__init__": "run_func shellcmd script notebook norun _conda_env _container_img env_modules",
     "snakemake.sourcecache": "LocalSourceFile infer_source_file",
-    "snakemake.dag:DAG.__init__": "_reason _running _n_until_ready max_checksum_file_size forcefiles ignore_incomplete",
+    "snakemake.scheduling.job_scheduler:JobScheduler": "open_jobs",
+    "snakemake.iocontainers:Namedlist": "_allitems",
+    "snakemake.rules:Rule": "is_run",
+    "snakemake.jobs:GroupJob": "rules",
+    "snakemake.dag:DAG.__init__": "_reason _running _ready_jobs _n_until_ready max_checksum_file_size forcefiles "
+    "ignore_incomplete",
     "snakemake.persistence.file:FilePersistence.__init__": "_metadata_path _incomplete_path _lockdir",
     "snakemake.persistence:PersistenceBase.__init__": "max_checksum_file_size",
     "snakemake.scheduling.job_scheduler:JobScheduler.__init__": "_executor _local_executor dryrun quiet",
@@ -85,6 +100,10 @@ def check() -> None:
             f"error: {needed}, this is {snakemake.__version__}: exactrun.code alone works with any (without `install`)"
         )
     importlib.import_module("snakemake.api")  # first: snakemake.workflow alone imports itself in a circle
+    from snakemake.persistence import RECORD_FORMAT_VERSION
+
+    if RECORD_FORMAT_VERSION != FORMAT:  # older records would be passed over in silence
+        sys.exit(f"error: {needed}, whose records have the format {FORMAT}, not {RECORD_FORMAT_VERSION}")
     if different := sorted(_different()):
         sys.exit(f"error: {needed}, and this one ({snakemake.__version__}) differs in {', '.join(different)}")
 

@@ -1,5 +1,6 @@
 """What is replaced in Snakemake: that it is still there to be replaced, and what each replacement does by itself."""
 
+import asyncio
 import inspect
 import os
 import signal
@@ -28,8 +29,8 @@ def installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]
     for module, names in (
         (snakemake.workflow, "DAG FilePersistence DbPersistence JobScheduler LocalOutputFileCache"),
         (snakemake.workflow.Workflow, "log_provenance_info"),
-        (snakemake.io._IOFile, "checksum is_checksum_eligible protected"),
-        (snakemake.jobs.Job, "outputs_older_than_script_or_notebook prepare"),
+        (snakemake.io._IOFile, "checksum is_checksum_eligible is_newer protected"),
+        (snakemake.jobs.Job, "outputs_older_than_script_or_notebook prepare postprocess"),
         (snakemake.rules, "get_function_params"),
         (snakemake.common, "get_function_params"),
     ):
@@ -324,9 +325,60 @@ def test_a_timer_is_not_started_while_another_is_to_come() -> None:
 def test_of_many_ready_jobs_the_first_by_priority_are_weighed(dryrun: bool, weighed: int) -> None:
     scheduler = object.__new__(scheduling.Scheduler)
     scheduler.dryrun = dryrun
-    ready = [SimpleNamespace(priority=priority) for priority in range(1 - 3 * scheduling.WEIGHED, 1)]
+    ready = [SimpleNamespace(priority=priority, rules=["a"]) for priority in range(1 - 3 * scheduling.WEIGHED, 1)]
     scheduler.workflow = SimpleNamespace(dag=SimpleNamespace(ready_jobs=ready))
     assert sorted(-job.priority for job in scheduler.open_jobs) == list(range(weighed))
+    # What waits for a resource, however many there are and however urgent, keeps nobody away who needs another.
+    ready += [SimpleNamespace(priority=-10_000, rules=["b"])] * 3
+    assert [job.rules for job in scheduler.open_jobs].count(["b"]) == 3
+
+
+class Single:
+    input = ("input",)
+
+    def is_group(self) -> bool:
+        return False
+
+
+class Decided(decisions.ContentDAG):
+    """A graph in which one job ends, what follows need not run any more, and a third one waits for its retry."""
+
+    def __init__(self) -> None:
+        self.ended, self.failed, self.following, self.later = self.all = [Single() for _ in range(4)]
+        self.needed = {self.following, self.later}
+        self.depending: dict[Any, Any] = {self.ended: {self.following: set()}}
+        self._ready_jobs, self._running, self._n_until_ready = {self.failed}, {self.failed}, {self.following: 0}
+        self.without_use: list[Single] = []
+
+    jobs = property(lambda self: self.all)
+
+    def needrun(self, job: Single) -> bool:
+        return job in self.needed
+
+    def finished(self, job: Single) -> bool:
+        return False
+
+    async def _is_recorded(self, path: str, job: Single) -> bool:
+        return True
+
+    async def postprocess(self) -> None:
+        self._ready_jobs.clear()
+        self.needed.clear()
+
+    async def handle_temp(self, job: Single) -> None:
+        self.without_use.append(job)
+
+
+def test_what_is_decided_again_forgets_no_retry_and_no_temporary_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def finish(*_: Any) -> bool:
+        return False
+
+    monkeypatch.setattr(snakemake.dag.DAG, "finish", finish)
+    monkeypatch.setattr(decisions, "_waits_for_checkpoint", lambda _: False)
+    dag = Decided()
+    assert asyncio.run(dag.finish(dag.ended))
+    assert dag._ready_jobs == {dag.failed}
+    assert dag.without_use == [dag.following, dag.later]
 
 
 def test_a_second_signal_does_not_disturb_the_end() -> None:

@@ -150,10 +150,12 @@ rule folder:
 """
 
 
-def test_input_is_judged_by_content_whatever_its_time(workflow: Callable[..., Study]) -> None:
+@pytest.mark.parametrize("block", [False, True], ids=["shell", "run"])
+def test_input_is_judged_by_content_whatever_its_time(workflow: Callable[..., Study], block: bool) -> None:
     """Restored from an archive, pulled before what was made of it, edited in a folder, or while the job ran."""
     files = {"data/file.txt": "1", "data/ancient.txt": "1", "data/folder/in/it.txt": "1"}
-    study = workflow(SOURCES, **files)
+    in_run = re.sub(r'shell:\n        (".*")', r"run:\n        shell(\1)", SOURCES)
+    study = workflow(in_run if block else SOURCES, **files)
     study.snakemake()
     assert study.snakemake().jobs == set()
     long_ago = 1e9
@@ -177,6 +179,98 @@ def test_input_is_judged_by_content_whatever_its_time(workflow: Callable[..., St
     assert study.snakemake().jobs == {"results/a.txt"}
     assert (study.path / "results/a.txt").read_text().startswith("4")
     assert study.snakemake().jobs == set()
+
+
+FAILING = """
+configfile: "config.yaml"
+
+
+rule all:
+    input:
+        "b.txt",
+        "log.txt",
+
+
+rule a:
+    output:
+        temp("a.txt"),
+    params:
+        v=config["v"],
+    shell:
+        "test ! -e fail && echo {params.v} > {output}"
+
+
+rule b:
+    input:
+        "a.txt",
+    output:
+        "b.txt",
+    shell:
+        "cp {input} {output}"
+
+
+rule log:
+    output:
+        update("log.txt"),
+    params:
+        v=config["v"],
+    shell:
+        "echo {params.v} >> {output}; test ! -e fail"
+"""
+
+
+def test_a_job_that_failed_is_made_again(workflow: Callable[..., Study]) -> None:
+    """Whatever its output was meant to be: what it left says nothing of its new params."""
+    study = workflow(FAILING, config__yaml="v: 1")
+    study.snakemake()
+    (study.path / "fail").touch()
+    study.edit("config.yaml", lambda _: "v: 2")
+    study.fails("snakemake", "--cores", "2", "--keep-going")
+    (study.path / "fail").unlink()
+    assert study.snakemake().jobs == {"a.txt", "b.txt", "log.txt"}
+    assert (study.path / "b.txt").read_text() == "2\n"
+    assert (study.path / "log.txt").read_text().split() == ["1", "2"]
+    assert study.snakemake().jobs == set()
+
+
+def test_the_cache_knows_what_a_job_takes_beside_its_params(workflow: Callable[..., Study]) -> None:
+    """A module of its script, and a value in a command: of its own, and of those whose output it takes."""
+    made = """
+configfile: "config.yaml"
+
+
+rule b:
+    input:
+        "a.txt",
+    output:
+        "b.txt",
+    cache: True
+    shell:
+        "cp {input} {output}; echo {config[v]} >> {output}"
+
+
+rule a:
+    output:
+        "a.txt",
+    script:
+        "a.py"
+"""
+    script = "import number\n\nwith open(snakemake.output[0], 'w') as file:\n    print(number.N, file=file)\n"
+    study = workflow(made, config__yaml="v: 1", a__py=script, number__py="N = 1")
+    study.cells.mkdir()
+    run = ("snakemake", "--cores", "1", "--cache", "b")
+    study.run(*run)
+    for name, text, found in (
+        ("number.py", "N = 22", "22 1"),
+        ("config.yaml", "v: 3", "22 3"),
+        ("number.py", "N = 1", "1 3"),
+    ):
+        (study.path / name).write_text(text)
+        assert "from cache" not in study.run(*run).output
+        assert (study.path / "b.txt").read_text().split() == found.split()
+    (study.path / "config.yaml").write_text("v: 1")
+    assert "from cache" in study.run(*run).output
+    assert (study.path / "b.txt").read_text().split() == ["1", "1"]
 
 
 def test_the_lock_of_a_snakemake_without_this_holds(workflow: Callable[..., Study]) -> None:

@@ -10,9 +10,12 @@ from studies import Study
 from exactrun.reads import Reads, fields
 
 SNAKEFILE = """
+name = "n1"
+rulename = "r1"
+factor = 31
 import sys
 
-sys.path.insert(0, workflow.basedir + "/lib")
+sys.path.insert(0, workflow.basedir + "/lib dir")
 
 import functools
 
@@ -27,7 +30,7 @@ configfile: "config.yaml"
 NAMES = ["a", "b"]
 HERE = workflow.basedir
 ELSEWHERE = "/usr/lib"
-KINDS = {"x", "y", "z"}
+KINDS = {"x": [{"x", "y", "z"}], "y": ({"x", "y", "z"},)}
 
 
 SCRIPT = "/^3/d"
@@ -102,6 +105,8 @@ rule all:
         "derived",
         "repeated",
         "many",
+        "by_place",
+        "anonymous",
 
 
 rule none:
@@ -117,7 +122,7 @@ rule set:
     params:
         kinds=KINDS,
     shell:
-        "echo {params.kinds} > {output}"
+        "echo {params.kinds:q} > {output}"
 
 
 rule command:
@@ -134,7 +139,20 @@ rule derived:
         a=lambda wildcards, output: f"{config['derived']} {output[0]}",
         b=options,
     shell:
-        "echo {params.a} {params.b} > {output}"
+        "echo {params.a} {params.b} {name} {rulename} > {output}"
+
+
+rule by_place:
+    output:
+        "by_place",
+    params:
+        lambda wildcards, output: "p 16",
+        lambda wildcards, output, factor=factor: f"{output} p 17 {factor}",
+    shell:
+        "echo {params} > {output}"
+
+
+include: "more/rules.smk"
 
 
 rule repeated:
@@ -194,14 +212,27 @@ derived: d
 since: 2026-01-01
 until: 2026-02-01
 model: {rate: 1, epochs: 2}
+anonymous: 61
 """,
-    "lib/helper.py": "def one():\n    return 1\n",
-    "lib/inner.py": "def g():\n    return 21\n",
-    "lib/package/__init__.py": "",
-    "lib/package/sub.py": "def f():\n    return 22\n",
-    "lib/package/other.py": "def h():\n    return 23\n",
-    "scripts/python.py": """import reading
+    "lib dir/helper.py": "def one():\n    return 1\n",
+    "lib dir/inner.py": "def g():\n    return 21\n",
+    "lib dir/package/__init__.py": "",
+    "lib dir/package/sub.py": "def f():\n    return 22\n",
+    "lib dir/package/other.py": "def h():\n    return 23\n",
+    "more/rules.smk": """rule:
+    output:
+        "anonymous",
+    run:
+        with open(output[0], "w") as file:
+            print(config["anonymous"], 41, file=file)
+""",
+    # Python looks for a script's modules beside the Snakefile first, and beside the script last.
+    "common.py": "N = 51\n",
+    "scripts/common.py": "N = 52\n",
+    "scripts/python.py": """import common
+import reading
 
+assert common.N in (51, 151)
 model = snakemake.config["model"]
 with open(snakemake.output[0], "w") as file:
     print(model["rate"], reading.of(snakemake.wildcards), file=file)
@@ -225,7 +256,7 @@ EDITS = [  # a file, what becomes what, and who reads it; a script that is not P
     ("Snakefile", '["a", "b"]', '["c", "b"]', {"command"}),
     ("Snakefile", '["a", "b"]', '["a", "c"]', set()),
     ("Snakefile", "/usr/lib", "/usr/share", set()),
-    ("lib/helper.py", "return 1", "return 2", {"block"}),
+    ("lib dir/helper.py", "return 1", "return 2", {"block"}),
     ("scripts/reading.py", "return len", "return 1 + len", {"python"}),
     ("config.yaml", "derived: d", "derived: e", {"derived", "bash"}),
     ("Snakefile", "-x 15", "-x 16", {"derived"}),
@@ -242,16 +273,26 @@ EDITS = [  # a file, what becomes what, and who reads it; a script that is not P
     ("Snakefile", "return 12", "return 112", {"many"}),
     ("Snakefile", "level = 13", "level = 14", {"many"}),
     ("Snakefile", "value + 14", "value + 15", {"many"}),
-    ("lib/inner.py", "21", "31", {"many"}),
-    ("lib/package/sub.py", "22", "32", {"many"}),
-    ("lib/package/other.py", "23", "33", {"many"}),
+    ("lib dir/inner.py", "21", "31", {"many"}),
+    ("lib dir/package/sub.py", "22", "32", {"many"}),
+    ("lib dir/package/other.py", "23", "33", {"many"}),
+    ("Snakefile", '"n1"', '"n2"', {"derived"}),
+    ("Snakefile", '"r1"', '"r2"', {"derived"}),
+    ("Snakefile", "p 16", "p 26", {"by_place"}),
+    ("Snakefile", "p 17", "p 27", {"by_place"}),
+    ("Snakefile", "factor = 31", "factor = 32", {"by_place"}),
+    ("Snakefile", "        values = [cached", "        # a comment\n        values = [ cached", set()),
+    ("more/rules.smk", "41", "42", {"anonymous"}),
+    ("config.yaml", "anonymous: 61", "anonymous: 62", {"anonymous", "bash"}),
+    ("scripts/common.py", "52", "53", set()),
+    ("common.py", "51", "151", {"python"}),
 ]
 
 
 def test_who_reads_a_value_reruns(workflow: Callable[..., Study]) -> None:
     study = workflow(SNAKEFILE, **FILES)
     said = study.snakemake()
-    assert len(said.jobs) == 9
+    assert len(said.jobs) == 11
     assert study.snakemake().jobs == set()
     for name, old, new, readers in EDITS:
         path = study.path / name
@@ -295,6 +336,7 @@ def test_who_reads_a_value_reruns(workflow: Callable[..., Study]) -> None:
         ("def f(config): return config['a']", set()),
         ("shell('echo {config[a][0]} {config[b]:q} {{config[c]}}')", {("a", 0), ("b",)}),
         ("config['a'] = 1", {("a",)}),
+        ("lambda wildcards, config=config: config['a']", {()}),
     ],
 )
 def test_what_a_block_reads_of_the_config(code: str, read: set[tuple[str, ...]]) -> None:
@@ -319,6 +361,8 @@ def test_what_a_script_reads_of_the_config(code: str, read: set[tuple[str, ...]]
 def test_names_that_code_takes_from_around_it() -> None:
     code = "def f(a, b=B):\n    import c\n    d = A\n    shell('{E} {d}')\n    return [e for e in d if c.g(e)]"
     assert Reads(ast.parse(code), snakefile=True).names == {"A", "B", "E", "shell"}
+    code = "lambda a, b, A=A, *, B=2 * B, C=c: A * B * C * a"
+    assert Reads(ast.parse(code), snakefile=True).names == {"A", "B", "c"}
 
 
 def test_fields_of_a_command() -> None:

@@ -9,7 +9,7 @@ unexport BASH_ENV CDPATH ENV GIT_DIR GIT_INDEX_FILE GIT_PREFIX GIT_WORK_TREE
 
 .PHONY: help
 help:
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # ensurepip comes last when an environment is made: with pip in it, it is whole.
 .venv/bin/pip:
@@ -55,7 +55,7 @@ in-git:
 	@git rev-parse --git-dir >/dev/null
 
 .PHONY: quick
-quick: setup  ## the same study in miniature (two minutes), in its own folder: quick/reports/report.html
+quick: setup  ## the same study in miniature (a minute), in its own folder: quick/reports/report.html
 	cd quick && snakemake --snakefile ../Snakefile --cores all
 	@echo "The report: $(CURDIR)/quick/reports/report.html"
 
@@ -79,7 +79,7 @@ bits:  ## does this machine give the committed bits? (20 seconds; with any Pytho
 
 .PHONY: experiments
 experiments: in-git setup  ## the experiments side by side: test errors, and the parameters that differ
-	@python scripts/show_experiments.py
+	@PYTHONPATH=src python scripts/show_experiments.py
 
 # From a clone, so that only remote/ is cleaned: `dvc gc --cloud` empties the local cache as well.
 .PHONY: remote-gc

@@ -89,11 +89,12 @@ kernels.set_environment()  # exported variables change no number: docs/reproduci
 plan = Plan(
     study,
     device=device.name,
-    has_mnist=len(list(MNIST.glob("*-idx[13]-ubyte*"))) >= 4,
+    has_mnist=len({path.name.removesuffix(".gz") for path in MNIST.glob("[!.]*-idx[13]-ubyte*")}) >= 4,
     has_more_data=Path("results/more_data.csv").exists(),
     has_other_data=Path(FURTHER["other_data"]).exists(),
 )
 try:
+    plan.check()
     texts = {"captions": plan.captions, "descriptions": plan.descriptions}  # what added figures and models say
 except StudyError as error:
     sys.exit(f"error: {error}")
@@ -102,18 +103,15 @@ if workflow.is_main_process:
         logger.warning("this processor is no x86-64 with AVX2 and FMA: numbers may differ from those of other machines")
     if device.reason:
         logger.warning(f"train.device: the processor: {device.reason}")
-    if study.more_data and not plan.trains_more_data:
-        kept = "its table stays as it is" if plan.shows_more_data else "not computed"
-        why = f"the full MNIST is not in {MNIST} (`make mnist` fetches it)"
-        if study.data.source not in paper.SOURCES:
-            why = f"its pairs are of MNIST, and data.source = {study.data.source!r} is not"
-        logger.warning(f"more_data: {kept}: {why}")
-    if study.other_data and not plan.trains_other_data:
-        kept = "its table stays as it is" if plan.shows_other_data else "not computed"
-        why = f"the full MNIST is not in {MNIST} (`make mnist` fetches it)"
-        if study.data.source not in paper.SOURCES:
-            why = f"its sets are of MNIST, and data.source = {study.data.source!r} is not"
-        logger.warning(f"other_data: {kept}: {why}")
+    why = f"the full MNIST is not in {MNIST}" + (" (`make mnist` fetches it)" if MNIST == folders.MNIST else "")
+    if study.data.source not in paper.SOURCES:
+        why = f"its pairs are of MNIST, and data.source = {study.data.source!r} is not"
+    for part, trained, shown in (
+        ("more_data", plan.trains_more_data, plan.shows_more_data),
+        ("other_data", plan.trains_other_data, plan.shows_other_data),
+    ):
+        if getattr(study, part) and not trained:
+            logger.warning(f"{part}: {'its table stays as it is' if shown else 'not computed'}: {why}")
     if leftovers := plan.leftovers(Path()):
         logger.warning(f"files of models that params.yaml does not name; to remove them: rm -r {shlex.join(leftovers)}")
 

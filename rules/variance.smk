@@ -15,7 +15,10 @@ rule crossed:
         mem_mb=lambda _, attempt: attempt * megabytes(plan.n_pairs),
         runtime=lambda wildcards, attempt: (
             attempt
-            * minutes(**plan.longest(wildcards.model), rounds=study.variance.initialisations * study.variance.orders)
+            * minutes(
+                **plan.longest(wildcards.model) | ({"epochs": study.variance.epochs} if study.variance.epochs else {}),
+                rounds=study.variance.initialisations * study.variance.orders,
+            )
         ),
     params:
         arguments=crossed_training,

@@ -23,7 +23,10 @@ def load_models(path: str | Path) -> list[PairNet]:
     nets = []
     for round_ in range(len(next(iter(tensors.values())))):
         net = models.load(about["model"])(**about["options"])
-        net.load_state_dict({name: tensor[round_] for name, tensor in tensors.items()})
+        try:
+            net.load_state_dict({name: tensor[round_] for name, tensor in tensors.items()})
+        except RuntimeError as error:  # a state to continue from, or a model that was edited since
+            raise StudyError(f"{path}: holds no networks of {about['model']} as its module defines it now") from error
         nets.append(net.eval())
     return nets
 

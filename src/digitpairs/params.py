@@ -12,7 +12,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from digitpairs import models
+from digitpairs import models, paper
 from digitpairs.errors import StudyError
 
 
@@ -26,20 +26,24 @@ def _each_once(values: list[Any]) -> list[Any]:
 
 
 def _known_model(name: str) -> str:
-    if name not in models.names():
-        allowed = ", ".join(models.names())
+    if name not in models.names() or name.startswith("_"):  # what several models share
+        allowed = ", ".join(known for known in models.names() if not known.startswith("_"))
         raise PydanticCustomError("model", "is an unknown model; allowed are {allowed}", {"allowed": allowed})
+    if not re.fullmatch("[a-z0-9_]+", name):  # as files and rules name it
+        raise PydanticCustomError("model", "should be a module's name of a to z, 0 to 9 and _")
     return name
 
 
 def _possible_folder(folder: str) -> str:
-    """Refuse invalid folder names: too long, with control characters, or with braces that Snakemake would replace."""
+    """Refuse invalid folder names: too long, with control characters, ~, or braces that Snakemake would replace."""
     if re.search("[{}]|<.*>", folder):
         raise PydanticCustomError(
             "folder", "should be a path without {, } and <...>: Snakemake replaces what they hold"
         )
     if re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", folder):
         raise PydanticCustomError("folder", "should be a path without control characters")
+    if folder.startswith("~"):
+        raise PydanticCustomError("folder", "should be a path without ~, which a shell alone replaces")
     if max(len(part) for part in os.fsencode(folder).split(b"/")) > 255 or len(os.fsencode(folder)) > 4000:
         raise PydanticCustomError("folder", "should be a path of at most 4000 bytes, 255 for each folder")
     return folder
@@ -299,8 +303,7 @@ def _conflicts(params: Params) -> Iterator[str]:
             yield f"ablations.rounds = {params.ablations.rounds} should be at most {most}"
         for model in params.ablations.models:
             yield from _in_grid(params, f"ablations.models: {model}", model)
-    if params.more_data:
-        more = params.more_data
+    if (more := params.more_data) and data.source in paper.SOURCES:  # it is skipped with other data
         if more.n_test > MNIST_PAIRS["test"]:
             yield f"more_data.n_test = {more.n_test} should be at most {MNIST_PAIRS['test']}: MNIST has no more"
         for n in more.epochs:
@@ -334,12 +337,17 @@ def _beyond(params: Params) -> Iterator[str]:
     for name in ("variance", "other_data"):
         for model in getattr(params, name).models if getattr(params, name) else ():
             yield from _in_grid(params, f"{name}.models: {model}", model)
-    if params.spikes:
-        yield from _in_grid(params, f"spikes.model = {params.spikes.model}", params.spikes.model)
+    if spikes := params.spikes:
+        yield from _in_grid(params, f"spikes.model = {spikes.model}", spikes.model)
+        grid = params.grid.models.get(spikes.model)
+        most = grid.epochs[-1] if grid else 0
+        for last in spikes.decay if grid else ():
+            if last > most:
+                yield f"spikes.decay: {last} should be at most {most}: grid.{spikes.model}.epochs has no more"
     asked = params.data.n_train + params.data.n_validation + params.data.n_test
-    if params.other_data and asked > SET_PAIRS:
+    if params.other_data and params.data.source in paper.SOURCES and asked > SET_PAIRS:
         keys = "data.n_train + data.n_validation + data.n_test"
-        yield f"{keys} = {asked} should be at most {SET_PAIRS}: a set of other_data has no more"
+        yield f"{keys} = {asked} should be at most {SET_PAIRS}: a set of other_data has no more; null leaves it out"
 
 
 def _pairs(data: Data) -> Iterator[str]:

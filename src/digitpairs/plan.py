@@ -68,8 +68,6 @@ OF_A_MODEL = ("architecture", "grid")  # modules that draw a figure for each of 
 BESIDE_THE_PAPER = ("figure_3", "figure_4", "grid")  # modules that show the paper's numbers, if they are of these data
 FIGURE_MODULES = SOURCE / "reporting/figures"
 
-_options = cache(models.options)  # each cell asks, and it takes reading the model's module
-
 Table = tuple[str, dict[str, Any]]  # a table's path, and {column: value} that tells it apart in a larger one
 
 
@@ -101,10 +99,7 @@ class Figure:
         return "".join(self._constant("CAPTION")).replace("{model}", self.values.get("model", ""))
 
     def _constant(self, name: str) -> tuple[str, ...]:
-        try:
-            return words(self.path, name)
-        except ValueError as error:
-            raise StudyError(f"{_shown(self.path)}: a figure's module needs {name}") from error
+        return _constant(self.path, name, "figure")
 
 
 class Plan:
@@ -317,9 +312,10 @@ class Plan:
         """The figures by name: one of each module, and of those `OF_A_MODEL` one for each model."""
         beyond = {
             "two_factors": set(FACTORS) <= set(self.models),
-            "ablations": self.ablations,
+            "ablations": any(key["value"] != getattr(self.study.train, key["parameter"]) for _, key in self.ablations),
             "more_data": self.shows_more_data,
             **{name: name in self.further for name in FURTHER},
+            "least_error": len(self.least_error) > 1,  # with a part left out
         }
         modules = (path.stem for path in FIGURE_MODULES.glob("[!_]*.py"))
         single = {name: self._figure(name) for name in modules if name not in OF_A_MODEL and beyond.get(name, True)}
@@ -344,10 +340,19 @@ class Plan:
         """What each model is that was added to the study, which describes its own: the first line of its module."""
         return {model: _description(models.path(model)) for model in sorted(self.trained - {*palette.KNOWN})}
 
+    def check(self) -> None:
+        """Raise `StudyError` for a model that takes, or a figure that reads, what there is not."""
+        for model in sorted(self.trained):
+            self.options(model)
+        for name in self.figures:
+            self.figure_input(name)
+
     def figure_input(self, name: str) -> dict[str, str]:
         """Return a figure's input: {option: path}."""
         paths = TABLES | {"pairs": self.datasets[0]}
-        return {option: paths[option] for option in self.figures[name].reads}
+        figure = self.figures[name]
+        _known(figure.path, "READS", figure.reads, paths)
+        return {option: paths[option] for option in figure.reads}
 
     def figure_arguments(self, name: str) -> str:
         """Return a figure's command-line arguments."""
@@ -357,6 +362,7 @@ class Plan:
     def options(self, model: str, **changed: Any) -> str:
         """Return the values of `train` that a model uses, as JSON, so that no other value reruns it."""
         train = self.study.train.model_dump() | changed
+        _known(models.path(model), "OPTIONS", _options(model), train)
         return json.dumps({key: train[key] for key in _options(model)})
 
     def training(
@@ -390,6 +396,26 @@ def _blocks(before: int, rounds: int, size: int) -> list[tuple[int, int]]:
     """Return the first and last round of each block; the last block may be smaller."""
     last = before + rounds
     return [(first, min(first + size - 1, last)) for first in range(before + 1, last + 1, size)]
+
+
+@cache  # each cell asks, and it takes reading the model's module
+def _options(model: str) -> tuple[str, ...]:
+    return _constant(models.path(model), "OPTIONS", "model")
+
+
+def _constant(module: Path, name: str, of: str) -> tuple[str, ...]:
+    try:
+        return words(module, name)
+    except SyntaxError as error:
+        raise StudyError(f"{_shown(module)}: line {error.lineno}: {error.msg}") from error
+    except ValueError as error:
+        raise StudyError(f"{_shown(module)}: a {of}'s module needs {name}") from error
+
+
+def _known(module: Path, constant: str, names: Iterable[str], allowed: Iterable[str]) -> None:
+    for name in names:
+        if name not in allowed:
+            raise StudyError(f"{_shown(module)}: {constant} names {name!r}; allowed are {', '.join(allowed)}")
 
 
 def _description(module: Path) -> str:

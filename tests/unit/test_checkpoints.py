@@ -201,6 +201,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_a_state_is_no_model(tmp_path: Path) -> None:
-    save(tmp_path / "some.state", {"weight": torch.zeros(3)})
-    with pytest.raises(StudyError, match=r"some.state"):
-        load_model(tmp_path / "some.state", 1)
+    for about in ({}, {"model": "baseline", "options": {"batch_norm": "before"}}):
+        save(tmp_path / "some.state", {"weight": torch.zeros(3)}, **about)
+        with pytest.raises(StudyError, match=r"some.state"):
+            load_model(tmp_path / "some.state", 1)

@@ -476,7 +476,14 @@ def test_fresh_rounds_are_judged_on_their_test_images_paired_anew() -> None:
     assert judged("deviation", after) == judged("deviation", before)
 
 
-def test_a_model_without_fresh_rounds_is_not_judged_by_others() -> None:
-    few = fresh(resampled={"baseline": rounds(0.1, "baseline")})
-    for comparison in judged("sharing", study(fresh=few))["comparisons"]:
-        assert (comparison["n"], comparison["verdict"]) == (0, "cannot tell")
+@pytest.mark.parametrize("without", ["twobranch", "siamese"])
+def test_a_claim_is_judged_by_rounds_seen_before_where_one_of_its_models_has_no_fresh_ones(without: str) -> None:
+    """All of its comparisons: some by fresh rounds and some by others would be no one's verdict."""
+    tables_ = final()
+    for by_model in tables_.values():
+        by_model["twobranch"] = rounds(0.15, "baseline")
+    resampled = {model: rounds(0.1, "baseline", n=12) for model in tables_["resampled"] if model != without}
+    seen, found = study(final=tables_), study(final=tables_, fresh=fresh(resampled=resampled))
+    assert judged("sharing", found) == judged("sharing", seen)
+    assert judged("batch-norm", found)["fresh"]
+    assert judged("auxiliary-losses", found)["fresh"] == (without != "siamese")

@@ -10,7 +10,6 @@ import pytest
 
 from digitpairs import tables
 from digitpairs.analysis import findings, further, further_findings, spikes
-from digitpairs.errors import StudyError
 from digitpairs.reporting import parts
 from digitpairs.reporting.figures import choosing, least_error, other_data, variance
 from digitpairs.reporting.figures import spikes as spike_figure
@@ -165,6 +164,27 @@ def test_parts_with_too_few_rounds_say_so() -> None:
     assert further_findings.state(numbers({})) == []
 
 
+def test_parts_whose_rounds_diverged_say_so() -> None:
+    made = study()
+    of_rate = (made["spikes"]["parameter"] == "learning_rate") & ~made["spikes"]["chosen"]
+    made["spikes"].loc[of_rate, ["train_loss", "train_error", "test_error", "late_spikes"]] = [np.nan] * 3 + [0]
+    one = (made["variance"]["model"] == "siamese") & (made["variance"]["order"] == 1)
+    made["variance"].loc[one, "test_error"] = np.nan  # one round of each data set
+    found = numbers(made)
+    assert "With a learning rate of 0.005, all 12 rounds diverged." in said(found, "spikes")
+    assert "of 0.005 makes" not in said(found, "spikes")
+    assert "Where the variance of `siamese` comes from cannot be told." in said(found, "variance")
+    assert "`baseline` has a deviation of" in said(found, "variance")
+    gone = dict.fromkeys(["train_loss", "test_error", "paired_anew_error"], np.nan)
+    everything = {part: table.assign(**gone) for part, table in made.items()}
+    everything["spikes"]["late_spikes"] = 0
+    found = numbers(everything)
+    assert "no round shows how often losses spike: all 12 rounds diverged" in said(found, "spikes")
+    assert said(found, "advice") == ""
+    for kind in further.PARTS:
+        assert not re.search(r"\bnan\b|None", said(found, kind)), kind
+
+
 def test_late_spikes_are_told_from_the_training_loss_alone() -> None:
     epochs = np.arange(5, 105, 5)
     calm = pd.DataFrame({"round": 1, "epoch": epochs, "train_loss": 1e-3, "validation_error": 0.5})
@@ -182,16 +202,18 @@ def test_figures_of_parts(name: str) -> None:
     figure = FIGURES[name]
     found = numbers(study(), errors={"resampled": {m: {} for m in ("baseline", "siamese")}}, more_data={})
     assert render(figure.draw(statistics=found), ".svg") == render(figure.draw(statistics=found), ".svg")
-    with pytest.raises(StudyError, match=rf"^statistics: {name} "):
-        figure.draw(statistics=found | {name: {}})
+    made = {part: table.assign(train_loss=np.nan, test_error=np.nan) for part, table in study().items()}
+    diverged = found | numbers({part: table.assign(late_spikes=0) for part, table in made.items()})
+    for nothing in (diverged, found | {name: {}}):
+        assert render(figure.draw(statistics=nothing), ".png")
 
 
 def test_the_figure_of_choosing_names_cells() -> None:
     often = [{"epochs": 50.0, "batch_size": 100.0, "learning_rate": 0.01, "frequency": 1.0, "error": 0.1}]
     figure = choosing.draw(statistics={"optimism": {"siamese": {"stability": {"often": often}}}})
     assert [text.get_text() for text in figure.axes[0].texts] == ["50, 100, 0.01: 0.1000"]
-    with pytest.raises(StudyError, match=r"^statistics: optimism "):
-        choosing.draw(statistics={"optimism": {}})
+    (said,) = choosing.draw(statistics={"optimism": {}}).texts
+    assert said.get_text() == "No choice to show: rounds diverged in every cell of the grid."
 
 
 def test_each_part_has_a_section_and_those_left_out_are_named() -> None:

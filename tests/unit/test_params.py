@@ -218,6 +218,12 @@ def test_accepted(tmp_path: Path, old: str, new: str) -> None:
             ["spikes.model = deeper should be a model of the grid"],
         ),
         (
+            "spikes: null",
+            "spikes: {model: siamese, rounds: 2, decay: [100, 101]}",
+            ["spikes.decay: 101 should be at most 100: grid.siamese.epochs has no more"],
+        ),
+        ("source: bundled", "source: idx\n  folder: ~/digits", ["data.folder = '~/digits' should be a path without ~"]),
+        (
             "other_data: null",
             "other_data: {models: [siamese], sets: 15, rounds: 2}",
             ["other_data.sets = 15 should be less than or equal to 14"],

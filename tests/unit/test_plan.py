@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from digitpairs import models
+from digitpairs import models, plan
 from digitpairs.errors import StudyError
 from digitpairs.params import Params
 from digitpairs.plan import FURTHER, Figure, Plan, arguments, identity, megabytes, minutes
@@ -224,6 +226,46 @@ def test_an_addition_that_says_nothing_is_refused(tmp_path: Path, monkeypatch: p
         print(Figure("new").caption)
     with pytest.raises(StudyError, match=r"^src/digitpairs/new\.py: a model's module needs a docstring, .*\w$"):
         print(Plan(study(grid={"rounds": 1, "new": GRID})).descriptions)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "problem"),
+    [
+        (
+            "models/new.py",
+            'OPTIONS = ("hidden",)\n',
+            "OPTIONS names 'hidden'; allowed are weight_decay, auxiliary_weight",
+        ),
+        ("models/new.py", "", "a model's module needs OPTIONS"),
+        ("models/new.py", "OPTIONS = (\n", "line 1: '(' was never closed"),
+        ("figures/new.py", 'READS = ("claims",)\n', "READS names 'claims'; allowed are final, curves, grid, selection"),
+        ("figures/new.py", "", "a figure's module needs READS"),
+    ],
+)
+def test_an_addition_that_asks_for_what_there_is_not_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, text: str, problem: str
+) -> None:
+    folder = tmp_path / "src/digitpairs"
+    shutil.copytree(models.FOLDER, folder / "models")
+    shutil.copytree(plan.FIGURE_MODULES, folder / "figures")
+    monkeypatch.setattr("digitpairs.plan.SOURCE", folder)
+    monkeypatch.setattr("digitpairs.plan.FIGURE_MODULES", folder / "figures")
+    monkeypatch.setattr("digitpairs.models.FOLDER", folder / "models")
+    (folder / "models/new.py").write_text("OPTIONS = ()\n")
+    (folder / file).write_text(text)
+    plan._options.cache_clear()
+    with pytest.raises(StudyError, match=rf"^src/digitpairs/{file}: {re.escape(problem)}"):
+        Plan(study(grid={"rounds": 1, "new": GRID})).check()
+    plan._options.cache_clear()
+
+
+def test_a_figure_that_would_show_nothing_is_not_drawn() -> None:
+    recipe = {"rounds": 3} | RECIPE
+    own = PARAMS["ablations"] | {"weight_decay": [0.0], "batch_norm": ["before"], "auxiliary_weight": []}
+    nothing = Plan(study(least_error=recipe, ablations=own))
+    assert not {"least_error", "ablations"} & nothing.figures.keys()
+    more = Plan(study(least_error=recipe | {"ablation_rounds": 1}, ablations=own | {"weight_decay": [0.1]}))
+    assert {"least_error", "ablations"} <= more.figures.keys()
 
 
 def test_more_data_are_of_the_papers_data() -> None:

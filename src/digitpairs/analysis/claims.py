@@ -3,20 +3,21 @@
 One rule for all of them. A comparison is reproduced where its 95 % interval lies in the region, not reproduced where it
 lies outside, and cannot be told otherwise. A claim is reproduced where all of its comparisons are, not reproduced where
 one is not, and cannot be told otherwise. More rounds shorten intervals, so they never lower the chance of the right
-verdict. Regions were fixed before the fresh rounds that are judged by them were run: docs/rounds.md. Where none of
-those are there, or a claim names no arm of them, rounds decide that were seen when its region was fixed.
+verdict. Regions were fixed before the fresh rounds that are judged by them were run: docs/rounds.md. Where a model of
+the claim has none of those, or a claim names no arm of them, rounds decide that were seen when its region was fixed.
 
 All claims are judged on new pairs in each round but for the grid's own: rounds on one dataset speak for that one alone.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Any, TypedDict
 
 from digitpairs.analysis import measures
 from digitpairs.analysis.inference import Estimate
 from digitpairs.analysis.measures import Measure, Study
+from digitpairs.paper import RESULTS
 
 REPRODUCED, NOT_REPRODUCED, CANNOT_TELL = "reproduced", "not reproduced", "cannot tell"
 
@@ -33,7 +34,7 @@ class Claim:
     `parts` are the regions, each with the measure whose effects must lie in it; `reason` says why those regions.
     `undecidable` says what of the paper's words no number of rounds can decide, and why. `unit` is that of the effects:
     "error", a fraction of pairs, "ratio", or "noise", the deviation of binomial noise. `arm` names the fresh rounds
-    that decide it.
+    that decide it, where each of `models` that the study trains has some.
     """
 
     id: str
@@ -45,6 +46,7 @@ class Claim:
     undecidable: str | None = None
     unit: str = "error"
     arm: str | None = None
+    models: Sequence[str] = tuple(RESULTS)
 
 
 class Comparison(TypedDict):
@@ -66,6 +68,11 @@ def judge(study: Study) -> list[dict[str, Any]]:
 
 
 def _judge(claim: Claim, study: Study) -> dict[str, Any]:
+    compared = set(claim.models) & set().union(*study.final.values())
+    arm = claim.arm or ""
+    fresh = arm in study.fresh and compared <= set(study.fresh[arm])
+    if not fresh:  # never some comparisons of a claim by rounds that were seen before, and some by others
+        study = replace(study, fresh={})
     comparisons = [
         _compare(effect, measures.estimate(rounds), region)
         for region, measure in claim.parts
@@ -79,7 +86,7 @@ def _judge(claim: Claim, study: Study) -> dict[str, Any]:
         "reason": claim.reason,
         "undecidable": claim.undecidable,
         "unit": claim.unit,
-        "fresh": claim.arm in study.fresh,
+        "fresh": fresh,
         "verdict": conclude([comparison["verdict"] for comparison in comparisons]),
         "comparisons": comparisons,
     }
@@ -123,6 +130,7 @@ CLAIMS = (
         parts=[(LOWER, measures.sharing)],
         reason="An improvement is a change below zero; the paper names no least one.",
         arm="resampled",
+        models=("baseline", "twobranch", "siamese"),
     ),
     Claim(
         id="auxiliary-losses",
@@ -133,6 +141,7 @@ CLAIMS = (
         parts=[(LOWER, measures.auxiliary_losses)],
         reason="A boost is a change below zero; the paper names no least one.",
         arm="resampled",
+        models=("siamese", "siamese_aux"),
     ),
     Claim(
         id="equal-gains",
@@ -198,6 +207,7 @@ CLAIMS = (
         "below 0.005. That errors on test images paired anew decide was settled when these rounds had been seen once, "
         "by their own pairs alone: docs/rounds.md.",
         arm="batch_norm",
+        models=("baseline",),
     ),
     Claim(
         id="overfitting",

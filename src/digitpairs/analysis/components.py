@@ -126,8 +126,11 @@ def seed_components(crossed: pd.DataFrame, column: str = "test_error") -> dict[s
 
     It has a level for each pair of them, so that its component is known far better than either's.
     """
-    arrays = _arrays(crossed, column)
-    return {model: _crossed(errors.reshape(len(errors), -1), (FACTORS[0], "seed")) for model, errors in arrays.items()}
+    found = {}
+    for model, errors in _arrays(crossed, column).items():
+        datasets, *seeds = errors.shape
+        found[model] = _crossed(errors.reshape(datasets, np.prod(seeds, dtype=int)), (FACTORS[0], "seed"))
+    return found
 
 
 def _arrays(crossed: pd.DataFrame, column: str) -> dict[str, NDArray[np.float64]]:

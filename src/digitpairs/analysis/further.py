@@ -78,8 +78,12 @@ def spike_rates(table: pd.DataFrame) -> dict[str, Any]:
 
 
 def _mcnemar(first: pd.DataFrame, second: pd.DataFrame) -> float:
-    """Return the p of McNemar's exact test: rounds that spike at one value alone, at either as often by chance."""
-    both = by_round([rounds.assign(spike=rounds["late_spikes"] > 0) for rounds in (first, second)], "spike")
+    """Return the p of McNemar's exact test: rounds that spike at one value alone, at either as often by chance.
+
+    A round that diverged at one of them tells nothing.
+    """
+    spike = [(rounds["late_spikes"] > 0).where(rounds["train_loss"].notna()) for rounds in (first, second)]
+    both = by_round([rounds.assign(spike=it) for rounds, it in zip((first, second), spike, strict=True)], "spike")
     either = [int(np.sum(row)) for row in ((both[:, 0] > both[:, 1]), (both[:, 1] > both[:, 0]))]
     return float(binomtest(either[0], sum(either)).pvalue) if sum(either) else 1.0
 

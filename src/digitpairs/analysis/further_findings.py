@@ -125,17 +125,19 @@ def _spikes(parameters: Mapping[str, Sequence[Row]]) -> Iterator[Finding]:
     if own is None:
         return
     late, ended = own["late"], own["ended"]
-    said = (
-        f"As the study trains, {late['spikes']} of {late['n']} rounds have a loss spike at a measured epoch of the "
-        "second half of training "
-    )
-    said += f"({between(late, '.2f')}), and {ended['spikes']} end in one ({between(ended, '.2f')})."
+    said = f"As the study trains, no round shows how often losses spike: {missing(own['error'])}."
+    if late["n"]:
+        said = f"As the study trains, {late['spikes']} of {late['n']} rounds have a loss spike at a measured epoch of "
+        said += f"the second half of training ({between(late, '.2f')}), and {ended['spikes']} end in one "
+        said += f"({between(ended, '.2f')})."
     yield _finding("spikes", said, late, value=None)
     others = [(PARAMETERS[name].format(row["value"]), row) for name, row in rows if not row["chosen"]]
     for words, row in others:
         found = row["late"]
-        said = f"With {words}, {found['spikes']} of {found['n']} do ({between(found, '.2f')}), and the test error "
-        said += f"{_changes(row['change'])}."
+        said = f"With {words}, {missing(row['error'])}."
+        if found["n"]:
+            said = f"With {words}, {found['spikes']} of {found['n']} do ({between(found, '.2f')}), and the test error "
+            said += f"{_changes(row['change'])}."
         yield _finding("spikes", said, found, value=words)
     sure = [(words, row["late"]["estimate"] - late["estimate"]) for words, row in others if _is_told(row)]
     calmer = [words for words, change in sure if change < 0]

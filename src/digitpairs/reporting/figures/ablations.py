@@ -7,10 +7,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from digitpairs.errors import StudyError
 from digitpairs.reporting import intervals
 from digitpairs.reporting.palette import UNIT
-from digitpairs.reporting.style import new_figure
+from digitpairs.reporting.style import new_figure, note
 
 READS = ("statistics",)
 CAPTION = (
@@ -25,13 +24,10 @@ PARAMETERS = {
 
 
 def draw(*, statistics: Mapping[str, Any]) -> Figure:
-    """Draw each model's paired change with its interval.
-
-    Raises `StudyError` where nothing was ablated.
-    """
+    """Draw each model's paired change with its interval."""
     rows = pd.DataFrame(statistics["ablations"])
     if rows.empty:
-        raise StudyError("statistics: ablations is empty; it needs the section ablations in params.yaml")
+        return note("Nothing was ablated.")
     parameters = list(rows["parameter"].unique())
     values = {parameter: list(table["value"].unique()) for parameter, table in rows.groupby("parameter")}
     looks = intervals.Looks(statistics)

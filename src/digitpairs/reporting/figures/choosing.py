@@ -6,9 +6,8 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from digitpairs.analysis.choosing import DRAWS
-from digitpairs.errors import StudyError
 from digitpairs.reporting import palette
-from digitpairs.reporting.style import new_figure
+from digitpairs.reporting.style import new_figure, note
 
 READS = ("statistics",)
 CAPTION = (
@@ -18,13 +17,10 @@ CAPTION = (
 
 
 def draw(*, statistics: Mapping[str, Any]) -> Figure:
-    """Draw the share of each of the cells that are chosen most often, a panel for each model.
-
-    Raises `StudyError` where no model has a choice.
-    """
+    """Draw the share of each of the cells that are chosen most often, a panel for each model."""
     models = {model: entry for model, entry in statistics["optimism"].items() if entry["stability"]["often"]}
     if not models:
-        raise StudyError("statistics: optimism is empty; it needs cells of the grid without a diverged round")
+        return note("No choice to show: rounds diverged in every cell of the grid.")
     colours = palette.assign(models)
     figure = new_figure(9, 1.5 + 0.75 * len(models))
     panels = figure.subplots(len(models), 1, sharex=True, squeeze=False)[:, 0]

@@ -8,10 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from digitpairs.errors import StudyError
 from digitpairs.reporting import intervals
 from digitpairs.reporting.palette import UNIT
-from digitpairs.reporting.style import new_figure
+from digitpairs.reporting.style import new_figure, note
 
 READS = ("statistics",)
 CAPTION = (
@@ -23,12 +22,11 @@ CAPTION = (
 def draw(*, statistics: Mapping[str, Any]) -> Figure:
     """Draw means with intervals and the fitted laws, both axes logarithmic.
 
-    A mean of zero errors has no logarithm: it is an arrow at the lower edge. Raises `StudyError` where nothing was
-    trained on more data.
+    A mean of zero errors has no logarithm: it is an arrow at the lower edge.
     """
     laws = statistics["more_data"]
     if not laws:
-        raise StudyError("statistics: more_data is empty; it needs the section more_data in params.yaml, and MNIST")
+        return note("Nothing was trained on more pairs.")
     figure = new_figure(9, 4)
     axes = figure.subplots()
     looks = intervals.Looks(statistics)

@@ -5,10 +5,9 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from digitpairs.errors import StudyError
 from digitpairs.reporting import intervals
 from digitpairs.reporting.palette import UNIT
-from digitpairs.reporting.style import new_figure
+from digitpairs.reporting.style import new_figure, note
 
 READS = ("statistics",)
 CAPTION = (
@@ -24,13 +23,10 @@ LABELS = {
 
 
 def draw(*, statistics: Mapping[str, Any]) -> Figure:
-    """Draw probabilities and errors with their intervals, a row for each value; the chosen values share one row.
-
-    Raises `StudyError` where no value was tried.
-    """
+    """Draw probabilities and errors with their intervals, a row for each value; the chosen values share one row."""
     rows = [(LABELS[name].format(row["value"]), row) for name, of in statistics["spikes"].items() for row in of]
     if not rows:
-        raise StudyError("statistics: spikes is empty; it needs the section spikes in params.yaml")
+        return note("No value of Adam was tried.")
     own = next(row for _, row in rows if row["chosen"])
     shown = [("as the study trains", own), *((label, row) for label, row in rows if not row["chosen"])]
     figure = new_figure(9, 1.1 + 0.36 * len(shown))

@@ -12,10 +12,9 @@ from matplotlib.ticker import MaxNLocator
 
 from digitpairs import tables
 from digitpairs.analysis.factors import CONTRASTS, FACTORS
-from digitpairs.errors import StudyError
 from digitpairs.reporting import intervals
 from digitpairs.reporting.palette import UNIT
-from digitpairs.reporting.style import new_figure
+from digitpairs.reporting.style import new_figure, note
 
 READS = ("statistics",)
 CAPTION = (
@@ -26,13 +25,10 @@ EFFECTS = {"sharing": "sharing\nweights", "auxiliary": "auxiliary\nlosses", "int
 
 
 def draw(*, statistics: Mapping[str, Any]) -> Figure:
-    """Draw means and effects with their intervals.
-
-    Raises `StudyError` without the four networks.
-    """
+    """Draw means and effects with their intervals."""
     protocols = [protocol for protocol in tables.PROTOCOLS if statistics["two_factors"].get(protocol)]
     if not protocols:
-        raise StudyError(f"statistics: two_factors is empty; it needs the models {', '.join(FACTORS)} in params.yaml")
+        return note(f"It takes rounds of {', '.join(FACTORS)}.")
     figure = new_figure(9, 4.1)
     panels = figure.subplots(1, len(protocols) + 1, width_ratios=[*[1.0] * len(protocols), 1.3])
     looks = intervals.Looks(statistics)

@@ -8,10 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from digitpairs.analysis.components import RESIDUAL
-from digitpairs.errors import StudyError
 from digitpairs.reporting import intervals
 from digitpairs.reporting.palette import UNIT
-from digitpairs.reporting.style import new_figure
+from digitpairs.reporting.style import new_figure, note
 
 READS = ("statistics",)
 CAPTION = (
@@ -21,13 +20,10 @@ CAPTION = (
 
 
 def draw(*, statistics: Mapping[str, Any]) -> Figure:
-    """Draw each component's deviation with its interval, a mark for each model.
-
-    Raises `StudyError` where no model has components.
-    """
+    """Draw each component's deviation with its interval, a mark for each model."""
     models = {model: row["components"] for model, row in statistics["variance"].items() if row["components"]}
     if not models:
-        raise StudyError("statistics: variance is empty; it needs the section variance in params.yaml")
+        return note("No component to show: it takes two data sets without a diverged round.")
     figure = new_figure(9, 3.6)
     axes = figure.subplots()
     names = sorted(next(iter(models.values())), key=lambda name: (name == RESIDUAL, name.count(" x ")))

@@ -3,6 +3,7 @@
 import contextlib
 import signal
 import sys
+import time
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -38,10 +39,16 @@ class ContentReason(Reason):  # type: ignore[misc]
 
 
 class ContentDAG(DAG):  # type: ignore[misc]
-    """Decides again before a job starts: it does not run for input that was made anew with the same content."""
+    """Decides again before a job starts: it does not run for input that was made anew with the same content.
+
+    That takes a look at all jobs, so the ready jobs whose input is as recorded are `held` until it has been done for
+    them together.
+    """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.held: set[Any] = set()
+        self._next = 0.0  # when to decide again
         self._reason: defaultdict[Any, ContentReason] = defaultdict(ContentReason)
         self.max_checksum_file_size = sys.maxsize
         if missing := sorted(TRIGGERS - {str(trigger) for trigger in self.workflow.rerun_triggers}):
@@ -67,6 +74,7 @@ class ContentDAG(DAG):  # type: ignore[misc]
 
     async def update_needrun(self, create_inventory: bool = False) -> None:
         """Forget the reasons of jobs that have not started, and find them anew."""
+        self.held.clear()
         self._refuse_two_makers()
         for rule in {job.rule for job in self.jobs}:
             self.workflow.persistence.check_script(rule)
@@ -85,7 +93,7 @@ class ContentDAG(DAG):  # type: ignore[misc]
                     sys.exit(f"error: {path}: made by two jobs, of {rules}: give each an output of its own")
 
     async def finish(self, job: Any, update_checkpoint_dependencies: bool = True) -> bool:
-        """Decide again if all input of a ready job matches its records."""
+        """Hold a job that is ready now if all of its input matches its records."""
         ready: bool = await super().finish(job, update_checkpoint_dependencies)
         if not update_checkpoint_dependencies:
             return ready  # a dry run makes no files to look at
@@ -93,18 +101,28 @@ class ContentDAG(DAG):  # type: ignore[misc]
         for following in {follower for single in finished for follower in self.depending[single]}:
             could_start = self.needrun(following) and self._waiting(following) and not self._n_until_ready[following]
             if could_start and all([await self._is_recorded(path, following) for path in following.input]):
-                to_run = [single for single in self.jobs if self.needrun(single) and self._waiting(single)]
-                repeated = self._ready_jobs & self._running  # failed, and waiting for another attempt
-                await self.postprocess()
-                self._ready_jobs |= repeated
-                for single in to_run:
-                    if not self.needrun(single):
-                        await self.handle_temp(single)  # nobody else may be left to use its input
-                # A checkpoint that need not run any more will not finish either: whoever waits for it goes on.
-                if any(map(_waits_for_checkpoint, self.jobs)):
-                    await self.update_checkpoint_dependencies()
-                return True
+                self.held.add(following)
+                self._ready_jobs.discard(self._group[following] if following.group else following)
         return ready
+
+    def wait_to_decide(self) -> float:
+        """Return the seconds until to decide again about what is held: none if nothing else could start."""
+        return max(0.0, self._next - time.monotonic()) if self._ready_jobs else 0.0
+
+    async def decide_again(self) -> None:
+        """Find anew which of the jobs that have not started need to run, in a tenth of the time at most."""
+        began = time.monotonic()
+        to_run = [job for job in self.jobs if self.needrun(job) and self._waiting(job)]
+        repeated = self._ready_jobs & self._running  # failed, and waiting for another attempt
+        await self.postprocess()
+        self._ready_jobs |= repeated
+        for job in to_run:
+            if not self.needrun(job):
+                await self.handle_temp(job)  # nobody else may be left to use its input
+        # A checkpoint that need not run any more will not finish either: whoever waits for it goes on.
+        if any(map(_waits_for_checkpoint, self.jobs)):
+            await self.update_checkpoint_dependencies()
+        self._next = time.monotonic() + 9 * (time.monotonic() - began)
 
     async def _is_recorded(self, path: Any, job: Any) -> bool:
         """Return True if an input has the content that a job's records tell; `--touch` lets it be absent."""

@@ -87,7 +87,12 @@ class Scheduler(JobScheduler):  # type: ignore[misc]
 
     @property
     def open_jobs(self) -> list[Any]:
-        """Return the jobs to choose from."""
+        """Return the jobs to choose from, once it was decided again about those that may not need to run."""
+        dag = self.workflow.dag
+        if dag.held and (wait := dag.wait_to_decide()):
+            self._schedule_reevalutation(wait)
+        elif dag.held:
+            self.workflow.async_run(dag.decide_again())
         ready: list[Any] = super().open_jobs
         if self.dryrun or len(ready) <= WEIGHED:
             return ready

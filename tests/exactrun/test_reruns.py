@@ -326,7 +326,7 @@ def test_of_many_ready_jobs_the_first_by_priority_are_weighed(dryrun: bool, weig
     scheduler = object.__new__(scheduling.Scheduler)
     scheduler.dryrun = dryrun
     ready = [SimpleNamespace(priority=priority, rules=["a"]) for priority in range(1 - 3 * scheduling.WEIGHED, 1)]
-    scheduler.workflow = SimpleNamespace(dag=SimpleNamespace(ready_jobs=ready))
+    scheduler.workflow = SimpleNamespace(dag=SimpleNamespace(ready_jobs=ready, held=set()))
     assert sorted(-job.priority for job in scheduler.open_jobs) == list(range(weighed))
     # What waits for a resource, however many there are and however urgent, keeps nobody away who needs another.
     ready += [SimpleNamespace(priority=-10_000, rules=["b"])] * 3
@@ -334,7 +334,7 @@ def test_of_many_ready_jobs_the_first_by_priority_are_weighed(dryrun: bool, weig
 
 
 class Single:
-    input = ("input",)
+    input, group = ("input",), None
 
     def is_group(self) -> bool:
         return False
@@ -347,7 +347,8 @@ class Decided(decisions.ContentDAG):
         self.ended, self.failed, self.following, self.later = self.all = [Single() for _ in range(4)]
         self.needed = {self.following, self.later}
         self.depending: dict[Any, Any] = {self.ended: {self.following: set()}}
-        self._ready_jobs, self._running, self._n_until_ready = {self.failed}, {self.failed}, {self.following: 0}
+        self._ready_jobs, self._running = {self.failed, self.following}, {self.failed}
+        self._n_until_ready, self.held, self._next = {self.following: 0}, set(), 0.0
         self.without_use: list[Single] = []
 
     jobs = property(lambda self: self.all)
@@ -376,8 +377,16 @@ def test_what_is_decided_again_forgets_no_retry_and_no_temporary_file(monkeypatc
     monkeypatch.setattr(snakemake.dag.DAG, "finish", finish)
     monkeypatch.setattr(decisions, "_waits_for_checkpoint", lambda _: False)
     dag = Decided()
-    assert asyncio.run(dag.finish(dag.ended))
+    asyncio.run(dag.finish(dag.ended))
+    assert (dag.held, dag._ready_jobs) == ({dag.following}, {dag.failed})
+    assert dag.wait_to_decide() == 0
+    asyncio.run(dag.decide_again())
     assert dag._ready_jobs == {dag.failed}
+    # What could start keeps the processors busy meanwhile; where nothing could, it is decided at once.
+    dag._next = time.monotonic() + 60
+    assert 50 < dag.wait_to_decide() <= 60
+    dag._ready_jobs.clear()
+    assert dag.wait_to_decide() == 0
     assert dag.without_use == [dag.following, dag.later]
 
 

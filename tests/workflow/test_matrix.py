@@ -447,7 +447,7 @@ def test_row_25_fresh_rounds_train_the_new_blocks(study: Study) -> None:
     assert numbers == {"resampled": [3, 4, 5, 6, 7, 8], "fixed": [3], "grid": [2], "batch_norm": [3, 4]}
     assert all(0 <= float(row["paired_anew_error"]) <= 1 for row in rows)
     judged = json.loads((study.path / "results/claims.json").read_text())
-    assert {claim["id"] for claim in judged if claim["fresh"]} >= {"sharing", "batch-norm", "agreement"}
+    assert {claim["id"] for claim in judged if claim["fresh"]} == {"batch-norm"}  # of its one model
 
     # Other pairings of the test images take no training.
     study.set("fresh.pairings", 3)

@@ -398,11 +398,11 @@ def _blocks(before: int, rounds: int, size: int) -> list[tuple[int, int]]:
     return [(first, min(first + size - 1, last)) for first in range(before + 1, last + 1, size)]
 
 
-@cache  # each cell asks, and it takes reading the model's module
 def _options(model: str) -> tuple[str, ...]:
     return _constant(models.path(model), "OPTIONS", "model")
 
 
+@cache  # each cell asks, and it takes reading the module
 def _constant(module: Path, name: str, of: str) -> tuple[str, ...]:
     try:
         return words(module, name)

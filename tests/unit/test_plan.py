@@ -253,10 +253,10 @@ def test_an_addition_that_asks_for_what_there_is_not_is_refused(
     monkeypatch.setattr("digitpairs.models.FOLDER", folder / "models")
     (folder / "models/new.py").write_text("OPTIONS = ()\n")
     (folder / file).write_text(text)
-    plan._options.cache_clear()
+    plan._constant.cache_clear()
     with pytest.raises(StudyError, match=rf"^src/digitpairs/{file}: {re.escape(problem)}"):
         Plan(study(grid={"rounds": 1, "new": GRID})).check()
-    plan._options.cache_clear()
+    plan._constant.cache_clear()
 
 
 def test_a_figure_that_would_show_nothing_is_not_drawn() -> None:

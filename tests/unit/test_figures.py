@@ -178,6 +178,23 @@ def test_few_rounds_can_be_drawn(n: int, diverged: int) -> None:
     assert labels(figure)[1] == (f"new (n = {n - diverged}, 1 diverged)" if diverged else f"new (n = {n})")
 
 
+def test_a_study_whose_rounds_all_diverged_can_be_drawn() -> None:
+    gone = rounds(0.1, 5, diverged=5).assign(train_loss=np.nan, validation_error=np.nan, train_error=np.nan)
+    by_model = {"baseline": gone, "new": gone}
+    final = tidy({"fixed": by_model, "resampled": by_model})
+    curves = {model: pd.concat(table.assign(epoch=e) for e in (1, 2)) for model, table in by_model.items()}
+    grid = gone.assign(model="baseline", epochs=50, batch_size=50, learning_rate=0.1)
+    choice = selection.select(grid, "validation")
+    for figure in (
+        figure_3.draw(final=final, source="bundled"),
+        figure_4.draw(final=final, source="idx"),
+        learning_curves.draw(curves=tidy({"fixed": curves})),
+        heat_maps.draw(grid=grid, selection=choice, model="baseline", source="bundled"),
+        *(part.draw(statistics=results(5, 5)) for part in (two_factors, ablations, more_data)),
+    ):
+        assert render(figure, ".png")
+
+
 @pytest.mark.parametrize("epochs", [[1], [25, 50], [10, 20, 30, 40, 50]])
 def test_the_grid_marks_choice_and_divergence(epochs: list[int]) -> None:
     table = pd.DataFrame(

@@ -228,6 +228,7 @@ def test_diverged_rounds_are_told() -> None:
     assert "| `siamese` | `fixed` | diverged | 0 (15 diverged) |  |" in nothing
     assert "| `siamese` | diverged | diverged |" in nothing
     assert "`siamese` has no error to show: all 15 rounds diverged." in nothing
+    assert not re.search(r"\bnan\b", nothing)
 
 
 def test_parts_that_are_not_there_say_so() -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from digitpairs import paper
 from digitpairs.analysis import factors, findings
-from digitpairs.analysis.inference import Summary, summarise
+from digitpairs.analysis.inference import NAN, Summary, summarise
 from digitpairs.analysis.selection import CONFIGURATION, RULES, cell, cells
 from digitpairs.reporting import charts, front, parts, style, verdicts
 from digitpairs.reporting.page import (
@@ -426,8 +426,8 @@ def _optimism(study: Study, pictures: Mapping[str, Picture]) -> list[Block]:
                     f"`{model}`",
                     label,
                     _configuration(found["configuration"]),
-                    f"{number(shown['estimate']):.4f} (n = {shown['n']})",
-                    f"{number(fresh['estimate']):.4f} (n = {fresh['n']})",
+                    f"{mean_std(number(shown['estimate']), NAN)} (n = {shown['n']})",
+                    f"{mean_std(number(fresh['estimate']), NAN)} (n = {fresh['n']})",
                     estimate(found["optimism"]),
                 ]
             )

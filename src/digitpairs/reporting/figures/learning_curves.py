@@ -38,7 +38,8 @@ def draw(*, curves: pd.DataFrame) -> Figure:
         axes.set(xlabel="Epoch", ylabel=label)
         axes.xaxis.set_major_locator(whole_numbers())
         axes.grid(axis="y")
-    panels[0].set_yscale("log")
+    if any((line.get_ydata() > 0).any() for line in panels[0].get_lines()):  # else there is nothing to draw
+        panels[0].set_yscale("log")
     panels[1].set_ylim(0, None)
     figure.legend(handles=panels[0].get_lines(), loc="outside lower center", ncols=min(3, len(by_model)))
     return figure

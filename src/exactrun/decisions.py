@@ -95,8 +95,11 @@ class ContentDAG(DAG):  # type: ignore[misc]
     async def finish(self, job: Any, update_checkpoint_dependencies: bool = True) -> bool:
         """Hold a job that is ready now if all of its input matches its records."""
         ready: bool = await super().finish(job, update_checkpoint_dependencies)
-        if not update_checkpoint_dependencies:
-            return ready  # a dry run makes no files to look at
+        settings = self.workflow.remote_execution_settings
+        if not update_checkpoint_dependencies or settings.immediate_submit:
+            return ready  # nothing has been made that could be looked at
+        if self.workflow.group_settings.group_components:
+            return ready  # to decide again would put running jobs into other groups
         finished = job if job.is_group() else [job]
         for following in {follower for single in finished for follower in self.depending[single]}:
             could_start = self.needrun(following) and self._waiting(following) and not self._n_until_ready[following]
@@ -115,13 +118,18 @@ class ContentDAG(DAG):  # type: ignore[misc]
         to_run = [job for job in self.jobs if self.needrun(job) and self._waiting(job)]
         repeated = self._ready_jobs & self._running  # failed, and waiting for another attempt
         await self.postprocess()
-        self._ready_jobs |= repeated
-        for job in to_run:
-            if not self.needrun(job):
-                await self.handle_temp(job)  # nobody else may be left to use its input
+        dropped = [job for job in to_run if not self.needrun(job)]
         # A checkpoint that need not run any more will not finish either: whoever waits for it goes on.
-        if any(map(_waits_for_checkpoint, self.jobs)):
-            await self.update_checkpoint_dependencies()
+        waiting = {job for job in self.jobs if _waits_for_checkpoint(job)}
+        checkpoints = [job for job in self.jobs if job.is_checkpoint and not self.needrun(job)]
+        if gone := [job for job in checkpoints if waiting & set(self.depending[job])]:
+            await self.update_checkpoint_dependencies(gone)
+        self._ready_jobs |= repeated
+        self._deferred_temp_jobs.extend(dropped)  # nobody else may be left to use their input
+        if not self.checkpoint_jobs:
+            for job in self._deferred_temp_jobs:
+                await self.handle_temp(job)
+            self._deferred_temp_jobs.clear()
         self._next = time.monotonic() + 9 * (time.monotonic() - began)
 
     async def _is_recorded(self, path: Any, job: Any) -> bool:

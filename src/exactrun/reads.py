@@ -8,8 +8,11 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from string import Formatter
+from typing import Any
 
 Keys = tuple[str | int, ...]  # that lead to a value of the config: () is all of it
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
 class Reads(ast.NodeVisitor):
@@ -27,11 +30,12 @@ class Reads(ast.NodeVisitor):
         self.names: set[str] = set()
         self.chains: set[tuple[str, ...]] = set()
         self._config: set[Keys] = set()
-        self._bound = Counter(_bound(tree))
+        self._scopes = [_scope(tree)] if isinstance(tree, ast.Module) else []
+        bound = Counter(_bound(tree))
         self._parts: dict[str, Keys] = {}
         for node in ast.walk(tree):
             match node:
-                case ast.Assign(targets=[ast.Name(id=name)], value=value) if self._bound[name] == 1:
+                case ast.Assign(targets=[ast.Name(id=name)], value=value) if bound[name] == 1:
                     if (path := self._path(value)) is not None:
                         self._parts[name] = path
         read = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
@@ -50,6 +54,9 @@ class Reads(ast.NodeVisitor):
                 return
             case ast.Call(func=ast.Name(id="shell"), args=[ast.Constant(value=str(command)), *_]) if self.snakefile:
                 self._fields(command)
+        if isinstance(node, (*FUNCTIONS, *COMPREHENSIONS)):
+            self._inner(node)
+            return
         path = self._path(node)
         if path is None:
             self._name(node)
@@ -63,11 +70,28 @@ class Reads(ast.NodeVisitor):
                     self.visit(default)
             node = node.func.value if isinstance(node, ast.Call) else node.value  # type: ignore[attr-defined]
 
+    def _inner(self, node: ast.AST) -> None:
+        """Look into a scope within this one; defaults, decorators and what is looped over first belong to this one."""
+        around: list[Any] = []
+        if isinstance(node, FUNCTIONS):
+            defaults = filter(None, [*node.args.defaults, *node.args.kw_defaults])
+            around = [*defaults, *getattr(node, "decorator_list", [])]
+        elif isinstance(node, COMPREHENSIONS):
+            around = [node.generators[0].iter]
+        for part in around:
+            self.visit(part)
+        self._scopes.append(_scope(node))
+        self.generic_visit(node)
+        self._scopes.pop()
+
+    def _is_bound(self, name: str) -> bool:
+        return any(name in scope for scope in self._scopes)
+
     def _path(self, node: ast.AST) -> Keys | None:
         match node:
             case ast.Name(id=name) if name in self._parts:
                 return self._parts[name]
-            case ast.Name(id="config") if self.snakefile and not self._bound["config"]:
+            case ast.Name(id="config") if self.snakefile and not self._is_bound("config"):
                 return ()
             case ast.Attribute(value=ast.Name(id="snakemake"), attr="config") if not self.snakefile:
                 return ()
@@ -85,9 +109,9 @@ class Reads(ast.NodeVisitor):
         match node:
             case ast.Name(id="snakemake", ctx=ast.Load()) if not self.snakefile:
                 self._config.add(())
-            case ast.Name(id=name, ctx=ast.Load()) if not self._bound[name]:
+            case ast.Name(id=name, ctx=ast.Load()) if not self._is_bound(name):
                 self.names.add(name)
-            case ast.Attribute() if (chain := _chain(node)) and not self._bound[chain[0]]:
+            case ast.Attribute() if (chain := _chain(node)) and not self._is_bound(chain[0]):
                 self.chains.add(chain)
 
     def _is_other_part(self, node: ast.AST) -> bool:
@@ -99,9 +123,9 @@ class Reads(ast.NodeVisitor):
 
     def _fields(self, command: str) -> None:
         for name, path in fields(command):
-            if name == "config" and not self._bound[name]:
+            if name == "config" and not self._is_bound(name):
                 self._config.add(path)
-            elif not self._bound[name]:
+            elif not self._is_bound(name):
                 self.names.add(name)
 
 
@@ -129,27 +153,38 @@ def _chain(node: ast.AST) -> tuple[str, ...]:
 
 
 def _bound(tree: ast.AST) -> Iterator[str]:
-    """Yield each name as often as code binds it; an argument with a default of that name stands for what is around."""
-    around = {id(it) for node in ast.walk(tree) if isinstance(node, ast.arguments) for it in _taken_from_around(node)}
+    """Yield each name as often as code binds it."""
     for node in ast.walk(tree):
-        match node:
-            case ast.arg(arg=name) if id(node) not in around:
-                yield name
-            case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
-                yield name
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-                yield name
-            case ast.alias(name=name, asname=given):
-                yield given or name.partition(".")[0]
-            case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
-                yield name
+        yield from _binds(node)
 
 
-def _taken_from_around(given: ast.arguments) -> Iterator[ast.arg]:
-    """Yield the arguments whose defaults read their own names, as in `lambda x=x: x`."""
-    by_place = [*given.posonlyargs, *given.args]
-    defaults = [*zip(by_place[len(by_place) - len(given.defaults) :], given.defaults, strict=True)]
-    for argument, default in [*defaults, *zip(given.kwonlyargs, given.kw_defaults, strict=True)]:
-        names = (node.id for node in ast.walk(default) if isinstance(node, ast.Name)) if default else ()
-        if argument.arg in names:
-            yield argument
+def _scope(node: ast.AST) -> set[str]:
+    """Return the names that a function, a comprehension or a module binds for itself, not for one within it."""
+    names: set[str] = set()
+    ahead: list[ast.AST] = [node]
+    if isinstance(node, FUNCTIONS):
+        names = {it.arg for it in ast.walk(node.args) if isinstance(it, ast.arg)}
+        ahead = [*node.body] if isinstance(node.body, list) else [node.body]
+    elif isinstance(node, COMPREHENSIONS):
+        ahead = [generator.target for generator in node.generators]
+    elif not isinstance(node, ast.Module):
+        return names
+    while ahead:
+        inner = ahead.pop()
+        names.update(_binds(inner))
+        if not isinstance(inner, (*FUNCTIONS, *COMPREHENSIONS)):
+            ahead.extend(ast.iter_child_nodes(inner))
+    return names
+
+
+def _binds(node: ast.AST) -> Iterator[str]:
+    """Yield the names that a node itself binds."""
+    match node:
+        case ast.Name(id=name, ctx=ast.Store() | ast.Del()) | ast.arg(arg=name):
+            yield name
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            yield name
+        case ast.alias(name=name, asname=given):
+            yield given or name.partition(".")[0]
+        case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
+            yield name

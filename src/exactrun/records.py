@@ -285,10 +285,13 @@ class NoDatabase:
 
 async def note_input(jobs: list[Any]) -> None:
     """Note what the input of jobs holds as they start: what changes while they run is not what they are made of."""
-    for job in itertools.chain.from_iterable(job if job.is_group() else [job] for job in jobs):
-        found = {str(path): await path.checksum(sys.maxsize) for path in job.input if not path.is_storage}
-        if before := {path: value for path, value in found.items() if value is not None}:
-            job.dag.workflow.persistence.before |= {str(path): before for path in job.output}
+    for together in (list(job) if job.is_group() else [job] for job in jobs):
+        made = {path for job in together for path in job.output}  # by one of a group for another
+        for job in together:
+            paths = [path for path in job.input if not (path.is_storage or path in made)]
+            found = {str(path): await path.checksum(sys.maxsize) for path in paths}
+            if before := {path: value for path, value in found.items() if value is not None}:
+                job.dag.workflow.persistence.before |= {str(path): before for path in job.output}
 
 
 async def prepare(self: Any) -> None:
@@ -376,11 +379,11 @@ def _ordered(value: Any) -> str:
     match value:
         case set() | frozenset():
             return f"{type(value).__name__}({sorted(map(_ordered, value))})"
-        case list():
+        case list() if type(value) is list:
             return f"[{', '.join(map(_ordered, value))}]"
-        case tuple():
+        case tuple() if type(value) is tuple:
             return f"({', '.join(map(_ordered, value))}{',' if len(value) == 1 else ''})"
-        case dict():
+        case dict() if type(value) is dict:
             return f"{{{', '.join(f'{_ordered(key)}: {_ordered(it)}' for key, it in value.items())}}}"
     return repr(value)
 

@@ -5,6 +5,7 @@ import heapq
 import itertools
 import os
 import signal
+import threading
 import time
 from collections import defaultdict
 from typing import Any
@@ -83,7 +84,9 @@ class Scheduler(JobScheduler):  # type: ignore[misc]
         """Look at the jobs again after a while, not after a while for each look: the timers would start one another."""
         if time.monotonic() >= self._next:  # else a timer is still to come
             self._next = time.monotonic() + delay
-            super()._schedule_reevalutation(delay)
+            timer = threading.Timer(delay, self._open_jobs.release)
+            timer.daemon = True  # the end of this process waits for none
+            timer.start()
 
     @property
     def open_jobs(self) -> list[Any]:

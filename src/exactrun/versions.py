@@ -82,8 +82,9 @@ USED = {
     "snakemake.iocontainers:Namedlist": "_allitems",
     "snakemake.rules:Rule": "is_run",
     "snakemake.jobs:GroupJob": "rules",
-    "snakemake.dag:DAG.__init__": "_group _reason _running _ready_jobs _n_until_ready max_checksum_file_size "
-    "forcefiles ignore_incomplete",
+    "snakemake.dag:DAG": "checkpoint_jobs",
+    "snakemake.dag:DAG.__init__": "_deferred_temp_jobs _group _reason _running _ready_jobs _n_until_ready "
+    "max_checksum_file_size forcefiles ignore_incomplete",
     "snakemake.persistence.file:FilePersistence.__init__": "_metadata_path _incomplete_path _lockdir",
     "snakemake.persistence:PersistenceBase.__init__": "max_checksum_file_size",
     "snakemake.scheduling.job_scheduler:JobScheduler.__init__": "_executor _local_executor dryrun quiet",

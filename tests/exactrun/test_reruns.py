@@ -334,7 +334,7 @@ def test_of_many_ready_jobs_the_first_by_priority_are_weighed(dryrun: bool, weig
 
 
 class Single:
-    input, group = ("input",), None
+    input, group, is_checkpoint = ("input",), None, False
 
     def is_group(self) -> bool:
         return False
@@ -350,6 +350,12 @@ class Decided(decisions.ContentDAG):
         self._ready_jobs, self._running = {self.failed, self.following}, {self.failed}
         self._n_until_ready, self.held, self._next = {self.following: 0}, set(), 0.0
         self.without_use: list[Single] = []
+        self._deferred_temp_jobs: list[Single] = []
+        self._checkpoint_jobs: set[Single] = set()
+        self.workflow = SimpleNamespace(
+            remote_execution_settings=SimpleNamespace(immediate_submit=False),
+            group_settings=SimpleNamespace(group_components={}),
+        )
 
     jobs = property(lambda self: self.all)
 
@@ -382,12 +388,12 @@ def test_what_is_decided_again_forgets_no_retry_and_no_temporary_file(monkeypatc
     assert dag.wait_to_decide() == 0
     asyncio.run(dag.decide_again())
     assert dag._ready_jobs == {dag.failed}
+    assert dag.without_use == [dag.following, dag.later]
     # What could start keeps the processors busy meanwhile; where nothing could, it is decided at once.
     dag._next = time.monotonic() + 60
     assert 50 < dag.wait_to_decide() <= 60
     dag._ready_jobs.clear()
     assert dag.wait_to_decide() == 0
-    assert dag.without_use == [dag.following, dag.later]
 
 
 def test_a_second_signal_does_not_disturb_the_end() -> None:

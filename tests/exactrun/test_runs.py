@@ -273,6 +273,79 @@ rule a:
     assert (study.path / "b.txt").read_text().split() == ["1", "1"]
 
 
+CHECKPOINTS = """
+rule all:
+    input:
+        "x.txt",
+        "y.txt",
+        "z.txt",
+
+
+rule t:
+    output:
+        temp("t.txt"),
+    shell:
+        "echo 1 > {output} # V1"
+
+
+rule x:
+    input:
+        "t.txt",
+    output:
+        "x.txt",
+    shell:
+        "cat {input} > {output}"
+
+
+checkpoint first:
+    output:
+        "first.txt",
+    shell:
+        "sleep 2; echo 1 > {output} # V1"
+
+
+rule y:
+    input:
+        lambda _: ["t.txt", checkpoints.first.get().output[0]],
+    output:
+        "y.txt",
+    shell:
+        "echo y >> log; sleep 2; cat {input} > {output} # V1"
+
+
+checkpoint second:
+    input:
+        "y.txt",
+    output:
+        "second.txt",
+    shell:
+        "cat {input} > {output} # V1"
+
+
+rule z:
+    input:
+        lambda _: checkpoints.second.get().output[0],
+    output:
+        "z.txt",
+    shell:
+        "cat {input} > {output}"
+"""
+
+
+@pytest.mark.parametrize("first", ["1", "2"], ids=["the same again", "another"])
+def test_what_waits_for_a_checkpoint(workflow: Callable[..., Study], first: str) -> None:
+    """Its temp() input stays until then, and goes after; what runs already is not started again."""
+    study = workflow(CHECKPOINTS)
+    study.snakemake()
+    (study.path / "log").unlink()
+    study.edit("Snakefile", lambda text: text.replace("V1", "V2").replace("2; echo 1", f"2; echo {first}"))
+    made = {"t.txt", "first.txt", "y.txt", "second.txt"}
+    assert study.snakemake().jobs == made | ({"z.txt"} if first == "2" else set())
+    assert (study.path / "log").read_text() == "y\n"
+    assert not (study.path / "t.txt").exists()
+    assert study.snakemake().jobs == set()
+
+
 def test_the_lock_of_a_snakemake_without_this_holds(workflow: Callable[..., Study]) -> None:
     study = workflow(CHAIN, plain__smk=CHAIN.replace("echo 1", "touch started; sleep 600; echo 1"))
     env = study.in_real_processes().env

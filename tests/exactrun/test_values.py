@@ -337,6 +337,9 @@ def test_who_reads_a_value_reruns(workflow: Callable[..., Study]) -> None:
         ("shell('echo {config[a][0]} {config[b]:q} {{config[c]}}')", {("a", 0), ("b",)}),
         ("config['a'] = 1", {("a",)}),
         ("lambda wildcards, config=config: config['a']", {()}),
+        ("f = lambda config: config\ng(config['a'])", {("a",)}),
+        ("[config for config in b]\nconfig['a']", {("a",)}),
+        ("def f():\n    config = 1\nconfig['a']", {("a",)}),
     ],
 )
 def test_what_a_block_reads_of_the_config(code: str, read: set[tuple[str, ...]]) -> None:
@@ -363,6 +366,8 @@ def test_names_that_code_takes_from_around_it() -> None:
     assert Reads(ast.parse(code), snakefile=True).names == {"A", "B", "E", "shell"}
     code = "lambda a, b, A=A, *, B=2 * B, C=c: A * B * C * a"
     assert Reads(ast.parse(code), snakefile=True).names == {"A", "B", "c"}
+    code = "f = lambda a: a\ng = sum(b for b in c)\ndef h():\n    d = 1\n    return d\nf(a, b, d)"
+    assert Reads(ast.parse(code), snakefile=True).names == {"a", "b", "c", "d", "sum"}
 
 
 def test_fields_of_a_command() -> None:

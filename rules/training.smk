@@ -121,11 +121,15 @@ def fresh_pairs(wildcards):
     return plan.datasets[0] if wildcards.arm in ("fixed", "grid") else NEW_PAIRS
 
 
+def crossed_epochs():
+    """Return the epochs that `variance` has of its own, if any."""
+    return {"epochs": study.variance.epochs} if study.variance.epochs else {}
+
+
 def crossed_training(wildcards):
     """Return the arguments of initialisations crossed with orders, on one dataset."""
-    given = {"epochs": study.variance.epochs} if study.variance.epochs else {}
     n, orders = study.variance.initialisations, study.variance.orders
-    return plan.training(wildcards.model, chosen(wildcards.model) | given, n * orders, initialisations=n)
+    return plan.training(wildcards.model, chosen(wildcards.model) | crossed_epochs(), n * orders, initialisations=n)
 
 
 def crossed_pairs(wildcards):

@@ -16,7 +16,7 @@ rule crossed:
         runtime=lambda wildcards, attempt: (
             attempt
             * minutes(
-                **plan.longest(wildcards.model) | ({"epochs": study.variance.epochs} if study.variance.epochs else {}),
+                **plan.longest(wildcards.model) | crossed_epochs(),
                 rounds=study.variance.initialisations * study.variance.orders,
             )
         ),

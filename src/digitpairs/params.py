@@ -340,9 +340,8 @@ def _beyond(params: Params) -> Iterator[str]:
     if spikes := params.spikes:
         yield from _in_grid(params, f"spikes.model = {spikes.model}", spikes.model)
         grid = params.grid.models.get(spikes.model)
-        most = grid.epochs[-1] if grid else 0
-        for last in spikes.decay if grid else ():
-            if last > most:
+        for last in spikes.decay:
+            if grid and last > (most := grid.epochs[-1]):
                 yield f"spikes.decay: {last} should be at most {most}: grid.{spikes.model}.epochs has no more"
     asked = params.data.n_train + params.data.n_validation + params.data.n_test
     if params.other_data and params.data.source in paper.SOURCES and asked > SET_PAIRS:

@@ -343,16 +343,19 @@ class Plan:
     def check(self) -> None:
         """Raise `StudyError` for a model that takes, or a figure that reads, what there is not."""
         for model in sorted(self.trained):
-            self.options(model)
-        for name in self.figures:
-            self.figure_input(name)
+            _known(models.path(model), "OPTIONS", _options(model), type(self.study.train).model_fields)
+        for figure in self.figures.values():
+            _known(figure.path, "READS", figure.reads, self._shown_tables)
+
+    @property
+    def _shown_tables(self) -> dict[str, str]:
+        """All that figures may read: {option: path}."""
+        return TABLES | {"pairs": self.datasets[0]}
 
     def figure_input(self, name: str) -> dict[str, str]:
         """Return a figure's input: {option: path}."""
-        paths = TABLES | {"pairs": self.datasets[0]}
-        figure = self.figures[name]
-        _known(figure.path, "READS", figure.reads, paths)
-        return {option: paths[option] for option in figure.reads}
+        paths = self._shown_tables
+        return {option: paths[option] for option in self.figures[name].reads}
 
     def figure_arguments(self, name: str) -> str:
         """Return a figure's command-line arguments."""
@@ -362,7 +365,6 @@ class Plan:
     def options(self, model: str, **changed: Any) -> str:
         """Return the values of `train` that a model uses, as JSON, so that no other value reruns it."""
         train = self.study.train.model_dump() | changed
-        _known(models.path(model), "OPTIONS", _options(model), train)
         return json.dumps({key: train[key] for key in _options(model)})
 
     def training(

@@ -31,7 +31,7 @@ class Reads(ast.NodeVisitor):
         self.chains: set[tuple[str, ...]] = set()
         self._config: set[Keys] = set()
         self._scopes = [_scope(tree)] if isinstance(tree, ast.Module) else []
-        bound = Counter(_bound(tree))
+        bound = Counter(name for node in ast.walk(tree) for name in _binds(node))
         self._parts: dict[str, Keys] = {}
         for node in ast.walk(tree):
             match node:
@@ -150,12 +150,6 @@ def _chain(node: ast.AST) -> tuple[str, ...]:
         case ast.Attribute(value=inner, attr=attribute) if before := _chain(inner):
             return (*before, attribute)
     return ()
-
-
-def _bound(tree: ast.AST) -> Iterator[str]:
-    """Yield each name as often as code binds it."""
-    for node in ast.walk(tree):
-        yield from _binds(node)
 
 
 def _scope(node: ast.AST) -> set[str]:

@@ -69,8 +69,8 @@ explain: setup  ## why would what run, without running it: which parameter, modu
 		/^Why these steps/, /^$$/ {print; said = 1} END {if (!said) printf "%s", output; exit !said}'
 
 .PHONY: reproduce
-reproduce: in-git setup  ## the committed study anew, from nothing, in a folder of its own, and compared: reports/reproduction.json
-	PYTHONPATH=src python scripts/reproduce.py
+reproduce: in-git setup  ## the committed study anew, from nothing, in a folder of its own, and compared (a part: TARGETS=results/grid.csv)
+	PYTHONPATH=src python scripts/reproduce.py $(TARGETS)
 
 # Without the environment, too: torch and numpy are enough.
 .PHONY: bits

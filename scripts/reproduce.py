@@ -39,6 +39,7 @@ EFFORT = ".snakemake/reproduction.jsonl"  # in the new folder, where Git ignores
 def main() -> None:
     """Parse arguments, build, compare, write the certificate; exit code 1 where a conclusion differs."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("targets", nargs="*", help="results to build, such as results/grid.csv; default: all")
     parser.add_argument("--folder", type=Path, help="new, or to be continued; default: in the cache, by revision")
     parser.add_argument("--output", type=Path, default=ROOT / CERTIFICATE, help="json; default: %(default)s")
     args = parser.parse_args()
@@ -49,14 +50,17 @@ def main() -> None:
         clone(folder)
     built = git(folder, "rev-parse", "HEAD")
     print(f"Revision {built[:12]} is built in {folder}; after a stop, the same command continues.", flush=True)
-    build(folder)
+    build(folder, args.targets)
     committed, new = committed_files(), built_files(folder)
+    if args.targets:
+        committed = {path: content for path, content in committed.items() if path in new}
     comparisons = [
         comparison.compare(path, committed.get(path), new.get(path)) for path in sorted(committed.keys() | new.keys())
     ]
     differing = comparison.conclusions(committed, new)
     certificate = {
         "revisions": {"built": built, "compared with": revision},
+        "targets": args.targets or ["all"],
         "conclusions that differ": differing,
         **comparison.summary(comparisons),
         "run": effort(folder),
@@ -84,8 +88,8 @@ def clone(folder: Path) -> None:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def build(folder: Path) -> None:
-    """Run or continue the study with a cell cache of its own, and note time and memory.
+def build(folder: Path, targets: list[str]) -> None:
+    """Run or continue the study, or these targets of it, with a cell cache of its own, and note time and memory.
 
     Raises `StudyError` where it does not finish.
     """
@@ -94,7 +98,7 @@ def build(folder: Path) -> None:
         "SNAKEMAKE_OUTPUT_CACHE": str(folder / ".snakemake/cells"),
     }
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    process = subprocess.Popen(["snakemake", "--cores", "all"], cwd=folder, env=env)  # noqa: S607
+    process = subprocess.Popen(["snakemake", "--cores", "all", "--", *targets], cwd=folder, env=env)  # noqa: S603, S607
     signal.signal(signal.SIGTERM, lambda *_: process.terminate())  # it ends its jobs, and then this process goes on
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal has told it as well
     code = process.wait()

@@ -128,8 +128,9 @@ def test_many_files_are_counted() -> None:
     assert max(map(len, said)) <= 120
     assert tell(comparisons[-1:], []).splitlines()[-2:] == [
         "results/more_data.csv: only committed",
-        "All conclusions are the same.",
+        "None of these files holds a conclusion.",
     ]
+    assert "All conclusions are the same." in tell([Comparison("results/claims.json", "identical")], [])
 
 
 def test_conclusions_are_verdicts_and_choices() -> None:
@@ -144,8 +145,9 @@ def test_conclusions_are_verdicts_and_choices() -> None:
     assert conclusions(files(), files([])) == ["claim sharing: reproduced -> nothing"]
 
 
-def test_without_conclusions() -> None:
-    with pytest.raises(StudyError, match="the new results hold no conclusions"):
-        conclusions(files(), {})
+def test_a_part_without_conclusions() -> None:
+    claims_alone = {"results/claims.json": files()["results/claims.json"]}
+    assert conclusions(claims_alone, claims_alone) == conclusions({}, {}) == []
+    assert conclusions(claims_alone, {}) == ["claim sharing: reproduced -> nothing"]
     with pytest.raises(StudyError, match="the committed results hold no conclusions"):
         conclusions(files() | {"results/claims.json": b"["}, files())

@@ -31,9 +31,18 @@ def test_a_reproduction_that_was_killed_and_a_study_that_differs(finished: Study
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
-    ran = study.run(*command)
+    ran = study.run(*command, "results/selection.json")
     assert 0 < len([job for job in ran.trained if job.startswith("results/grid")]) < 4
     found = certificate(study)
+    assert found["targets"] == ["results/selection.json"]
+    assert found["files"]["compared"] == found["files"]["identical"] > 6
+    assert "results/selection.json" in found["kinds of files"]
+    assert "reports/report.html" not in found["kinds of files"]
+
+    ran = study.run(*command)
+    assert not [job for job in ran.trained if job.startswith("results/grid")]
+    found = certificate(study)
+    assert found["targets"] == ["all"]
     assert found["files"]["compared"] == found["files"]["identical"] == len(finished.contents())
     assert {"data/pairs/*.npz", "reports/report.html", "results/final/**/rounds.safetensors"} < found[
         "kinds of files"

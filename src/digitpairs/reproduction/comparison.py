@@ -19,6 +19,7 @@ from digitpairs.errors import StudyError
 
 Verdict = Literal["identical", "equal", "different", "only committed", "only new"]
 VERDICTS: tuple[Verdict, ...] = ("identical", "equal", "different", "only committed", "only new")
+CLAIMS, SELECTION = "results/claims.json", "results/selection.json"
 SHOWN = 30  # files, in the table for a person; the certificate lists all
 
 
@@ -176,7 +177,9 @@ def tell(comparisons: Sequence[Comparison], differing: Sequence[str]) -> str:
     rest = [one for one in comparisons if one.verdict != "identical"]
     lines += [f"{one.path}: {_describe(one)}" for one in rest[:SHOWN]]
     lines += [f"... and {len(rest) - SHOWN} more files that are not identical"] if len(rest) > SHOWN else []
-    lines += [f"A conclusion differs: {line}" for line in differing] or ["All conclusions are the same."]
+    concluded = any(one.path in (CLAIMS, SELECTION) for one in comparisons)
+    same = "All conclusions are the same." if concluded else "None of these files holds a conclusion."
+    lines += [f"A conclusion differs: {line}" for line in differing] or [same]
     return "\n".join(lines)
 
 
@@ -189,7 +192,7 @@ def conclusions(committed: Mapping[str, bytes], new: Mapping[str, bytes]) -> lis
     """Return the differences between two studies' conclusions, given their files by path.
 
     Only verdicts on claims and chosen configurations count: a number that moved within its interval changes neither.
-    Raises `StudyError` where a study has no conclusions.
+    Raises `StudyError` where a file with conclusions cannot be read.
     """
     said, new_said = _conclusions(committed, "committed"), _conclusions(new, "new")
     return [
@@ -201,12 +204,12 @@ def conclusions(committed: Mapping[str, bytes], new: Mapping[str, bytes]) -> lis
 
 def _conclusions(files: Mapping[str, bytes], whose: str) -> dict[str, str]:
     try:
-        claims, selection = (json.loads(files[f"results/{name}.json"]) for name in ("claims", "selection"))
+        claims, selection = json.loads(files.get(CLAIMS, b"[]")), json.loads(files.get(SELECTION, b"{}"))
         verdicts = {f"claim {claim['id']}": claim["verdict"] for claim in claims}
+        chosen = {
+            f"chosen configuration of {model}": ", ".join(f"{key} {value}" for key, value in best["chosen"].items())
+            for model, best in selection.items()
+        }
     except (KeyError, ValueError) as error:
         raise StudyError(f"the {whose} results hold no conclusions: {error}") from error
-    chosen = {
-        f"chosen configuration of {model}": ", ".join(f"{key} {value}" for key, value in best["chosen"].items())
-        for model, best in selection.items()
-    }
     return verdicts | chosen

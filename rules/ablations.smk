@@ -3,7 +3,7 @@
 
 rule ablation:
     input:
-        pairs=ablation_pairs,
+        pairs=once_chosen(runs.ablation_pairs),
     output:
         ABLATION,
     log:
@@ -12,13 +12,11 @@ rule ablation:
     priority: longest_first
     resources:
         gpu=GPUS,
-        mem_mb=lambda _, attempt: attempt * megabytes(plan.n_pairs * study.ablations.rounds),
-        runtime=lambda wildcards, attempt: (
-            attempt * minutes(**plan.longest(wildcards.model), rounds=study.ablations.rounds)
-        ),
+        mem_mb=memory(plan.n_pairs * study.ablations.rounds),
+        runtime=time_limit(study.ablations.rounds),
     params:
-        arguments=ablation_training,
-        run=lambda wildcards: identity(ablation_training(wildcards), training_code(wildcards)),
+        arguments=of_chosen(runs.ablation),
+        run=identified(of_chosen(runs.ablation)),
         code=training_code,
     shell:
         train("final")

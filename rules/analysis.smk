@@ -3,8 +3,8 @@
 ABLATIONS = ["results/ablations.csv"] if study.ablations else []
 MORE_DATA = ["results/more_data.csv"] if plan.shows_more_data else []
 FRESH_ROUNDS = [plan.further["fresh"]] if study.fresh else []
-# By name: if the data are the paper's, an ablation's reference value, and what the networks whose parameters are counted are made with.
-VALUES = arguments(source=study.data.source, train=study.train.model_dump_json(exclude={"device"}))
+# If the data are the paper's, the value that an ablation is compared with, and what the networks are made with.
+SOURCE_AND_TRAIN = arguments(source=study.data.source, train=study.train.model_dump_json(exclude={"device"}))
 
 
 rule statistics:
@@ -21,7 +21,7 @@ rule statistics:
         "logs/statistics.log",
     localrule: True
     params:
-        arguments=VALUES,
+        arguments=SOURCE_AND_TRAIN,
         further=arguments(further=json.dumps(plan.further)),
         code=code("compute_statistics.py"),
     shell:
@@ -48,7 +48,7 @@ rule claims:
         "logs/claims.log",
     localrule: True
     params:
-        arguments=VALUES,
+        arguments=SOURCE_AND_TRAIN,
         test_pairs=arguments(test_pairs=study.data.n_test),
         code=code("judge_claims.py", *MODEL_FILES),
     shell:

@@ -14,13 +14,13 @@ rule cell:
     # Fewer epochs first, so that there is a state to continue from.
     priority: lambda wildcards: -int(wildcards.epochs)
     resources:
-        mem_mb=lambda _, attempt: attempt * megabytes(plan.n_pairs),
+        mem_mb=memory(plan.n_pairs),
         runtime=lambda wildcards, attempt: (
             attempt * minutes(int(wildcards.epochs), int(wildcards.batch_size), study.data.n_train, study.grid.rounds)
         ),
     params:
-        arguments=lambda wildcards: f"{cell_training(wildcards)} {arguments(epochs=wildcards.epochs)}",
-        run=lambda wildcards: identity(cell_training(wildcards), training_code(wildcards)),
+        arguments=lambda wildcards: f"{runs.cell(**wildcards)} {arguments(epochs=wildcards.epochs)}",
+        run=identified(lambda wildcards: runs.cell(**wildcards)),
         code=training_code,
     shell:
         train("grid")

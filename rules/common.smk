@@ -49,10 +49,8 @@ from digitpairs.plan import (
     Plan,
     arguments,
     files,
-    identity,
-    megabytes,
-    minutes,
 )
+from digitpairs.runs import Runs, identity, megabytes, minutes
 
 exactrun.install(unversioned="results/final/resampled.*/rounds.safetensors")  # as .dvcignore says
 
@@ -88,7 +86,6 @@ kernels.set_environment()  # exported variables change no number: docs/reproduci
 
 plan = Plan(
     study,
-    device=device.name,
     has_mnist=len({path.name.removesuffix(".gz") for path in MNIST.glob("[!.]*-idx[13]-ubyte*")}) >= 4,
     has_more_data=Path("results/more_data.csv").exists(),
     has_other_data=Path(FURTHER["other_data"]).exists(),

@@ -23,5 +23,5 @@ use rule pairs as new_pairs with:
     log:
         "logs/new_pairs/rounds~{first}-{last}.log",
     params:
-        arguments=lambda wildcards: datasets(block(wildcards), **study.data.model_dump()),
+        arguments=lambda wildcards: runs.new_datasets(**wildcards),
         code=code("make_pairs.py"),

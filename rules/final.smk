@@ -2,9 +2,15 @@
 # each round. Where the paper's rule, by test error, chooses another configuration, `resampled_by_test` has its rounds.
 
 
+def final_training(wildcards):
+    """Return the arguments of a protocol's final rounds."""
+    by = "test" if wildcards.protocol == BY_TEST else "chosen"
+    return runs.final(chosen(wildcards.model, by), **wildcards)
+
+
 rule final:
     input:
-        pairs=final_pairs,
+        pairs=once_chosen(runs.final_pairs),
     output:
         multiext(FINAL, *FINAL_FILES),
     log:
@@ -15,13 +21,11 @@ rule final:
     priority: longest_first
     resources:
         gpu=GPUS,
-        mem_mb=lambda _, attempt: attempt * megabytes(plan.n_pairs * study.final.rounds),
-        runtime=lambda wildcards, attempt: (
-            attempt * minutes(**plan.longest(wildcards.model), rounds=study.final.rounds)
-        ),
+        mem_mb=memory(plan.n_pairs * study.final.rounds),
+        runtime=time_limit(study.final.rounds),
     params:
         arguments=final_training,
-        run=lambda wildcards: identity(final_training(wildcards), training_code(wildcards)),
+        run=identified(final_training),
         code=training_code,
     shell:
         train("final")

@@ -3,7 +3,7 @@
 
 rule fresh_block:
     input:
-        pairs=fresh_pairs,
+        pairs=once_chosen(runs.fresh_pairs),
     output:
         FRESH,
     log:
@@ -12,14 +12,12 @@ rule fresh_block:
     priority: longest_first
     resources:
         gpu=GPUS,
-        mem_mb=lambda _, attempt: attempt * megabytes(plan.n_pairs * study.fresh.block),
-        runtime=lambda wildcards, attempt: (
-            attempt * minutes(**plan.longest(wildcards.model), rounds=study.fresh.block)
-        ),
+        mem_mb=memory(plan.n_pairs * study.fresh.block),
+        runtime=time_limit(study.fresh.block),
     params:
-        arguments=lambda wildcards: f"{fresh_training(wildcards)} {arguments(pairings=study.fresh.pairings)}",
+        arguments=lambda wildcards: f"{of_chosen(runs.fresh)(wildcards)} {arguments(pairings=study.fresh.pairings)}",
         # Without the pairings: to count errors on other pairs of test images takes no training.
-        run=lambda wildcards: identity(fresh_training(wildcards), training_code(wildcards)),
+        run=identified(of_chosen(runs.fresh)),
         code=training_code,
     shell:
         train(pairs=IN_FOLDER)

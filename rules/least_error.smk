@@ -3,25 +3,17 @@
 
 rule recipe:
     input:
-        pairs=lambda wildcards: NEW_PAIRS.format(first=1, last=plan.recipe_rounds(wildcards.left_out)),
+        pairs=lambda wildcards: runs.recipe_pairs(**wildcards),
     output:
         LEAST_ERROR,
     log:
         "logs/least_error/left_out~{left_out}.log",
     cache: "omit-software"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * megabytes(plan.n_pairs * plan.recipe_rounds(wildcards.left_out)),
-        runtime=lambda wildcards, attempt: (
-            attempt
-            * minutes(
-                study.least_error.epochs,
-                study.least_error.batch_size,
-                study.data.n_train,
-                plan.recipe_rounds(wildcards.left_out),
-            )
-        ),
+        mem_mb=lambda wildcards, attempt: attempt * megabytes(plan.n_pairs * runs.recipe_rounds(**wildcards)),
+        runtime=lambda wildcards, attempt: attempt * runs.recipe_minutes(**wildcards),
     params:
-        arguments=lambda wildcards: arguments(recipe=plan.recipe(wildcards.left_out)),
+        arguments=lambda wildcards: arguments(recipe=runs.recipe(**wildcards)),
         code=code("train_recipe.py"),
     shell:
         step(f"train_recipe.py {{params.arguments}} --pairs {IN_FOLDER} --output {{output:q}}")

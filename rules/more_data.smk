@@ -1,6 +1,11 @@
 # Beyond the paper: more training pairs, from the full MNIST.
 
 
+def larger_training(wildcards):
+    """Return the arguments of a training run on more pairs."""
+    return runs.larger(chosen(study.more_data.configurations[wildcards.model]), **wildcards)
+
+
 # Neither versioned nor pushed: they hold most of MNIST. MNIST's content is known, so where it lies changes nothing.
 rule more_pairs:
     output:
@@ -9,13 +14,7 @@ rule more_pairs:
         "logs/more_pairs/n_train~{n_train}.log",
     localrule: True
     params:
-        arguments=lambda wildcards: arguments(
-            source="mnist",
-            n_train=wildcards.n_train,
-            n_validation=study.more_data.n_validation,
-            n_test=study.more_data.n_test,
-            seed=study.seed,
-        ),
+        arguments=lambda wildcards: runs.larger_dataset(**wildcards),
         code=code("make_pairs.py"),
     shell:
         step('make_pairs.py {params.arguments} --folder="$MNIST" --output {output:q}')
@@ -23,7 +22,7 @@ rule more_pairs:
 
 rule larger_cell:
     input:
-        pairs=larger_pairs,
+        pairs=once_chosen(MORE_PAIRS),
     output:
         LARGER_CELL,
     log:
@@ -31,17 +30,11 @@ rule larger_cell:
     cache: "omit-software"
     resources:
         gpu=GPUS,
-        mem_mb=lambda wildcards, attempt: attempt * megabytes(larger_n_pairs(wildcards)),
-        runtime=lambda wildcards, attempt: (
-            attempt
-            * minutes(
-                **larger_configuration(wildcards, plan.longest) | {"n_train": int(wildcards.n_train)},
-                rounds=study.more_data.rounds,
-            )
-        ),
+        mem_mb=lambda wildcards, attempt: attempt * megabytes(runs.larger_n_pairs(**wildcards)),
+        runtime=lambda wildcards, attempt: attempt * runs.larger_minutes(**wildcards),
     params:
         arguments=larger_training,
-        run=lambda wildcards: identity(larger_training(wildcards), training_code(wildcards)),
+        run=identified(larger_training),
         code=training_code,
     shell:
         train("final")

@@ -9,14 +9,7 @@ rule other_pairs:
         "logs/other_pairs/set~{set}.log",
     localrule: True
     params:
-        arguments=lambda wildcards: datasets(
-            other_numbers(wildcards),
-            source="mnist",
-            set=wildcards.set,
-            n_train=study.data.n_train,
-            n_validation=study.data.n_validation,
-            n_test=study.data.n_test,
-        ),
+        arguments=lambda wildcards: runs.other_datasets(**wildcards),
         code=code("make_pairs.py"),
     shell:
         step('make_pairs.py {params.arguments} --folder="$MNIST" --output {output:q}')
@@ -24,7 +17,7 @@ rule other_pairs:
 
 rule other:
     input:
-        pairs=other_pairs,
+        pairs=once_chosen(OTHER_PAIRS),
     output:
         OTHER,
     log:
@@ -33,13 +26,11 @@ rule other:
     priority: longest_first
     resources:
         gpu=GPUS,
-        mem_mb=lambda _, attempt: attempt * megabytes(plan.n_pairs * study.other_data.rounds),
-        runtime=lambda wildcards, attempt: (
-            attempt * minutes(**plan.longest(wildcards.model), rounds=study.other_data.rounds)
-        ),
+        mem_mb=memory(plan.n_pairs * study.other_data.rounds),
+        runtime=time_limit(study.other_data.rounds),
     params:
-        arguments=other_training,
-        run=lambda wildcards: identity(other_training(wildcards), training_code(wildcards)),
+        arguments=of_chosen(runs.other),
+        run=identified(of_chosen(runs.other)),
         code=training_code,
     shell:
         train("final", IN_FOLDER)

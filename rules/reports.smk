@@ -52,7 +52,7 @@ rule report:
         "logs/report.log",
     localrule: True
     params:
-        arguments=arguments(data=json.dumps(study.data.model_dump()), texts=TEXTS, device=plan.device),
+        arguments=arguments(data=json.dumps(study.data.model_dump()), texts=TEXTS, device=device.name),
         code=code("write_report.py"),
     shell:
         step(

@@ -3,7 +3,7 @@
 
 rule spike:
     input:
-        pairs=spike_pairs,
+        pairs=once_chosen(runs.spike_pairs),
     output:
         multiext(SPIKE, *SPIKE_FILES),
     log:
@@ -12,13 +12,11 @@ rule spike:
     priority: longest_first
     resources:
         gpu=GPUS,
-        mem_mb=lambda _, attempt: attempt * megabytes(plan.n_pairs * study.spikes.rounds),
-        runtime=lambda wildcards, attempt: (
-            attempt * minutes(**plan.longest(wildcards.model), rounds=study.spikes.rounds)
-        ),
+        mem_mb=memory(plan.n_pairs * study.spikes.rounds),
+        runtime=time_limit(study.spikes.rounds),
     params:
-        arguments=spike_training,
-        run=lambda wildcards: identity(spike_training(wildcards), training_code(wildcards)),
+        arguments=of_chosen(runs.spike),
+        run=identified(of_chosen(runs.spike)),
         code=training_code,
     shell:
         train("final", IN_FOLDER)

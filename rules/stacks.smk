@@ -2,12 +2,6 @@
 # from. A new value trains what it adds: the stack's step finds the states of what it has trained before.
 
 
-def stack_training(wildcards):
-    """Return the arguments of the cells of a model and batch size, all learning rates and numbers of epochs."""
-    values = plan.grid[wildcards.model]
-    return arguments(learning_rate=json.dumps(values["learning_rate"]), epochs=json.dumps(values["epochs"]))
-
-
 rule stack:
     input:
         pairs=plan.datasets[0],
@@ -22,8 +16,8 @@ rule stack:
         mem_mb=lambda _, attempt: attempt * (3000 + megabytes(plan.n_pairs)),
         runtime=lambda _, attempt: attempt * 30,
     params:
-        arguments=lambda wildcards: f"{cell_training(wildcards)} {stack_training(wildcards)}",
-        run=lambda wildcards: identity(cell_training(wildcards), training_code(wildcards)),
+        arguments=lambda wildcards: f"{runs.cell(**wildcards)} {runs.stack(**wildcards)}",
+        run=identified(lambda wildcards: runs.cell(**wildcards)),
         code=training_code,
     shell:
         train("grid")

@@ -3,7 +3,7 @@
 
 rule crossed:
     input:
-        pairs=crossed_pairs,
+        pairs=once_chosen(runs.crossed_pairs),
     output:
         CROSSED,
     log:
@@ -12,17 +12,11 @@ rule crossed:
     priority: longest_first
     resources:
         gpu=GPUS,
-        mem_mb=lambda _, attempt: attempt * megabytes(plan.n_pairs),
-        runtime=lambda wildcards, attempt: (
-            attempt
-            * minutes(
-                **plan.longest(wildcards.model) | crossed_epochs(),
-                rounds=study.variance.initialisations * study.variance.orders,
-            )
-        ),
+        mem_mb=memory(plan.n_pairs),
+        runtime=lambda wildcards, attempt: attempt * runs.crossed_minutes(**wildcards),
     params:
-        arguments=crossed_training,
-        run=lambda wildcards: identity(crossed_training(wildcards), training_code(wildcards)),
+        arguments=of_chosen(runs.crossed),
+        run=identified(of_chosen(runs.crossed)),
         code=training_code,
     shell:
         train("final", IN_FOLDER)

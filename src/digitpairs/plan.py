@@ -1,13 +1,11 @@
-"""The plan of the study: its files, the command-line arguments that make them, and limits of time and memory.
+"""The plan of the study: its files, figures and tables; its training runs are in `runs`.
 
-Plain functions of params.yaml, without Snakemake, torch or files: the rules name them. A step that waits for the
-selection takes the chosen configuration as an argument.
+Plain functions of params.yaml, without Snakemake and torch: the rules name them. Of models and figures they read the
+modules' constants, and run none.
 """
 
 import ast
-import hashlib
 import json
-import math
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -62,7 +60,7 @@ FURTHER = {  # the tables of the further parts
     "other_data": "results/other_data.csv",
 }
 PARTS = words(SOURCE / "training/recipe.py", "PARTS")
-FACTORS = words(SOURCE / "analysis/factors.py", "FACTORS")
+DESIGN = words(SOURCE / "analysis/factors.py", "DESIGN")
 ARCHITECTURES = {"figure_1": "baseline", "figure_2": "siamese"}  # the paper's Figures 1 and 2
 OF_A_MODEL = ("architecture", "grid")  # modules that draw a figure for each of several models
 BESIDE_THE_PAPER = ("figure_3", "figure_4", "grid")  # modules that show the paper's numbers, if they are of these data
@@ -103,7 +101,7 @@ class Figure:
 
 
 class Plan:
-    """The plan for the params `study`, trained on `device`.
+    """The plan for the params `study`.
 
     The parts `more_data` and `other_data` are computed where `has_mnist`, else their tables are kept where they are.
     """
@@ -112,12 +110,11 @@ class Plan:
         self,
         study: "Params",
         *,
-        device: str = "cpu",
         has_mnist: bool = False,
         has_more_data: bool = False,
         has_other_data: bool = False,
     ):
-        self.study, self.device = study, device
+        self.study = study
         of_mnist = study.data.source in paper.SOURCES
         self.trains_more_data = bool(study.more_data) and of_mnist and has_mnist
         self.shows_more_data = bool(study.more_data) and of_mnist and (has_mnist or has_more_data)
@@ -234,18 +231,6 @@ class Plan:
         left_out = [part for part in PARTS if getattr(section, part)] if section.ablation_rounds else []
         return [(LEAST_ERROR.format(left_out=part), {"left_out": part}) for part in ("nothing", *left_out)]
 
-    def recipe(self, left_out: str) -> str:
-        """Return the recipe without one of its parts, or `nothing`, as JSON; a part is left out by zero."""
-        section = self.study.least_error
-        recipe = section.model_dump(exclude={"rounds", "ablation_rounds"}) if section else {}
-        without = {} if left_out == "nothing" else {left_out: type(recipe[left_out])(0)}
-        return json.dumps(recipe | without | {"seed": self.study.seed})
-
-    def recipe_rounds(self, left_out: str) -> int:
-        """Count the rounds of the recipe without one of its parts, or `nothing`."""
-        section = self.study.least_error
-        return 0 if not section else section.rounds if left_out == "nothing" else section.ablation_rounds
-
     @cached_property
     def variance(self) -> list[Table]:
         """The tables of data sets crossed with initialisations and orders."""
@@ -311,7 +296,7 @@ class Plan:
     def figures(self) -> dict[str, Figure]:
         """The figures by name: one of each module, and of those `OF_A_MODEL` one for each model."""
         beyond = {
-            "two_factors": set(FACTORS) <= set(self.models),
+            "two_factors": set(DESIGN) <= set(self.models),
             "ablations": any(key["value"] != getattr(self.study.train, key["parameter"]) for _, key in self.ablations),
             "more_data": self.shows_more_data,
             **{name: name in self.further for name in FURTHER},
@@ -367,32 +352,6 @@ class Plan:
         train = self.study.train.model_dump() | changed
         return json.dumps({key: train[key] for key in _options(model)})
 
-    def training(
-        self,
-        model: str,
-        configuration: Mapping[str, Any],
-        rounds: int,
-        changed: Mapping[str, Any] | None = None,
-        **more: Any,
-    ) -> str:
-        """Return a training run's arguments besides its pairs; `changed` are values of `train`, `more` are options."""
-        changed = changed or {}
-        return arguments(
-            model=model,
-            options=self.options(model, **changed),
-            **configuration,
-            rounds=rounds,
-            weight_decay=changed.get("weight_decay", self.study.train.weight_decay),
-            seed=self.study.seed,
-            device=self.device,
-            **more,
-        )
-
-    def longest(self, model: str) -> dict[str, int]:
-        """Return the epochs, batch size and pairs with which a model's grid trains longest: a bound for any choice."""
-        values = self.study.grid.models[model]
-        return {"epochs": max(values.epochs), "batch_size": min(values.batch_size), "n_train": self.study.data.n_train}
-
 
 def _blocks(before: int, rounds: int, size: int) -> list[tuple[int, int]]:
     """Return the first and last round of each block; the last block may be smaller."""
@@ -432,23 +391,6 @@ def _shown(module: Path) -> str:
     return module.relative_to(SOURCE.parents[1]).as_posix()
 
 
-def minutes(epochs: int, batch_size: int, n_train: int, rounds: int) -> int:
-    """Limit a training run's time: three times the slowest model's here, and five minutes to start.
-
-    A pair of a round took 0.17 ms, and a step, however small, 5 ms.
-    """
-    seconds = epochs * n_train * (0.17e-3 * rounds + 5e-3 / batch_size)
-    return 5 + math.ceil(3 * seconds / 60)
-
-
-def megabytes(n_pairs: int) -> int:
-    """Limit a training run's memory by the pairs of all its datasets.
-
-    It took 650 MB, half of them for Snakemake, and less than 30 for 1,000 pairs.
-    """
-    return 1000 + math.ceil(0.03 * n_pairs)
-
-
 def files(tables: Iterable[Table]) -> list[str]:
     """Return the paths of tables, each once."""
     return list(dict.fromkeys(path for path, _ in tables))
@@ -460,8 +402,3 @@ def arguments(**values: Any) -> str:
     Snakemake compares a rule's params as a set of values: bare, 500 and 1000 could swap places unnoticed.
     """
     return shlex.join(f"--{name.replace('_', '-')}={value}" for name, value in values.items() if value is not None)
-
-
-def identity(*parts: str) -> str:
-    """Return a training run's identity: a digest of its arguments and code."""
-    return hashlib.sha256(" ".join(parts).encode()).hexdigest()

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from digitpairs.runs import START_MINUTES
+
 REWRITE, REPEAT = 1.0, 30.0  # seconds between two lines, on a terminal and elsewhere
 SHOWN = 4  # running steps; the rest is counted
 EPOCH = re.compile(r"rounds (\d+) to (\d+) of (\d+): epoch (\d+) of (\d+)")
@@ -191,7 +193,7 @@ def _steps(count: int) -> str:
 def _work(job: Any) -> float:
     """Return a job's work: the time that its rule allows for training, else 0."""
     try:
-        return max(0.0, float(job.resources.get("runtime", 0) or 0) - 5)
+        return max(0.0, float(job.resources.get("runtime", 0) or 0) - START_MINUTES)
     except Exception:  # a job that waits for a checkpoint cannot tell its resources
         return 0.0
 

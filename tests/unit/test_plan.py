@@ -8,31 +8,14 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
+from small import GRID, PARAMS, RECIPE, ROOT, options, study
 
 from digitpairs import models, plan
 from digitpairs.errors import StudyError
-from digitpairs.params import Params
-from digitpairs.plan import FURTHER, Figure, Plan, arguments, identity, megabytes, minutes
-
-ROOT = Path(__file__).parents[2]
-PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-GRID = {"epochs": [2, 4], "batch_size": [20], "learning_rate": [0.01, 0.1]}
-
-
-def study(**changed: Any) -> Params:
-    """Return a study with a grid of two models and nothing beyond the paper, but for what is changed."""
-    small = {"grid": {"rounds": 2, "baseline": GRID, "siamese_aux": GRID}}
-    beyond = dict.fromkeys(["ablations", "more_data", *FURTHER])
-    return Params.model_validate(PARAMS | small | beyond | changed)
-
-
-def options(text: str) -> dict[str, str]:
-    """Read command-line options."""
-    return dict(item.removeprefix("--").split("=", 1) for item in shlex.split(text))
+from digitpairs.plan import FURTHER, Figure, Plan, arguments
+from digitpairs.runs import Runs
 
 
 def test_cells_and_datasets() -> None:
@@ -116,28 +99,12 @@ def test_fresh_rounds_come_in_blocks() -> None:
     assert [fresh.dataset(number) for number in (1, 15, 16)] == kept
 
 
-RECIPE = {
-    "epochs": 3,
-    "batch_size": 20,
-    "learning_rate": 0.01,
-    "one_cycle": True,
-    "weight_decay": 0.0,
-    "dropout": 0.3,
-    "label_smoothing": 0.05,
-    "shift": 1.0,
-    "distortion": 0.0,
-}
-
-
 def test_least_error() -> None:
     least = Plan(study(seed=7, least_error={"rounds": 30, "ablation_rounds": 10} | RECIPE))
     # What the recipe lacks cannot be left out.
     left_out = ["nothing", "shift", "dropout", "label_smoothing", "one_cycle"]
     assert [key["left_out"] for _, key in least.least_error] == left_out
     assert least.least_error[1][0] == "results/least_error/left_out~shift/rounds.csv"
-    assert json.loads(least.recipe("nothing")) == RECIPE | {"seed": 7}
-    assert json.loads(least.recipe("one_cycle")) == RECIPE | {"seed": 7, "one_cycle": False}
-    assert (least.recipe_rounds("nothing"), least.recipe_rounds("shift")) == (30, 10)
     alone = Plan(study(least_error={"rounds": 30} | RECIPE))
     assert [key["left_out"] for _, key in alone.least_error] == ["nothing"]
 
@@ -192,7 +159,7 @@ def test_further_parts_change_no_other_training() -> None:
     small = {"rounds": 2} | dict.fromkeys(("baseline", "siamese", "siamese_aux"), GRID)
     without, every = Plan(study(grid=small)), Plan(study(grid=small, **parts), has_mnist=True)
     chosen = {"batch_size": 20, "learning_rate": 0.01, "epochs": 4}
-    assert without.training("siamese_aux", chosen, 3) == every.training("siamese_aux", chosen, 3)
+    assert Runs(without).training("siamese_aux", chosen, 3) == Runs(every).training("siamese_aux", chosen, 3)
     assert (without.cells, without.datasets) == (every.cells, every.datasets)
     assert without.final_tables([]) == every.final_tables([])
     assert every.further == FURTHER
@@ -302,48 +269,9 @@ def test_a_model_is_told_the_options_that_it_takes() -> None:
     assert json.loads(small.options("siamese_aux", auxiliary_weight=0.5))["auxiliary_weight"] == 0.5
 
 
-def test_training_says_all_that_a_run_depends_on() -> None:
-    small = Plan(study(seed=7))
-    chosen = {"batch_size": 20, "learning_rate": 0.01, "epochs": 4}
-    own, changed = (
-        options(small.training("siamese_aux", chosen, 3, values)) for values in (None, {"weight_decay": 0.25})
-    )
-    assert own == {
-        "model": "siamese_aux",
-        "options": small.options("siamese_aux"),
-        "batch-size": "20",
-        "learning-rate": "0.01",
-        "epochs": "4",
-        "rounds": "3",
-        "weight-decay": "0.0",
-        "seed": "7",
-        "device": "cpu",
-    }
-    assert changed == own | {"weight-decay": "0.25"}
-    assert options(small.training("siamese_aux", chosen, 3, first_round=16)) == own | {"first-round": "16"}
-
-
 def test_arguments_are_quoted_and_leave_out_none() -> None:
     text = arguments(folder="a b; rm -rf $HOME '", n_train=1, none=None)
     assert shlex.split(text) == ["--folder=a b; rm -rf $HOME '", "--n-train=1"]
-
-
-def test_a_run_is_identified_by_all_of_its_parts() -> None:
-    assert identity("a", "b") == identity("a", "b") != identity("a", "c")
-    assert len(identity("a")) == 64
-
-
-@pytest.mark.parametrize("change", [{"epochs": 200}, {"rounds": 20}, {"n_train": 2000}, {"batch_size": 10}])
-def test_time_limits_grow_with_the_work(change: dict[str, int]) -> None:
-    work = {"epochs": 100, "batch_size": 50, "n_train": 1000, "rounds": 10}
-    assert 5 < minutes(**work) < minutes(**work | change)
-
-
-def test_limits() -> None:
-    small = Plan(study())
-    assert small.longest("baseline") == {"epochs": 4, "batch_size": 20, "n_train": PARAMS["data"]["n_train"]}
-    assert small.n_pairs == sum(PARAMS["data"][f"n_{split}"] for split in ("train", "validation", "test"))
-    assert megabytes(0) == 1000 < megabytes(1000) <= 1030
 
 
 def test_no_heavy_library_is_imported() -> None:

@@ -14,32 +14,35 @@ SHOWN = 5
 NEAR = 0.01  # of the least mean error: cells that no ten rounds tell apart
 
 
-def stability(grid: pd.DataFrame, model: str, rule: str) -> dict[str, Any]:
-    """Return how often a model's chosen cell would be chosen again, by a bootstrap over the grid's rounds.
+def stability(grid: pd.DataFrame, model: str, rule: str, chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how often a model's `chosen` cell would be chosen again, by a bootstrap over the grid's rounds.
 
-    `frequency` is the share of `DRAWS` sets of rounds, drawn with replacement and the same for all cells, in which the
-    same cell has the least mean error of `rule`, `cells` the number of cells that are ever chosen, `tied` that of cells
-    within `NEAR` of the best, `often` the `SHOWN` cells that are chosen most often, with mean errors. Cells with a
-    diverged round are left out, as `selection.select` does where it can.
+    `frequency` is the share of `DRAWS` sets of rounds, drawn with replacement and the same for all cells, from which
+    `selection.select` would choose that cell by the errors of `rule`, `cells` the number of cells that are ever chosen,
+    `tied` that of cells within `NEAR` of the best, `often` the `SHOWN` cells that are chosen most often, with mean
+    errors. Cells with a diverged round are left out, as `select` does where it can.
     """
     errors = _by_cell(grid, model, f"{rule}_error")
     if errors.empty:
         return {"frequency": float("nan"), "cells": 0, "tied": 0, "often": []}
     values = errors.to_numpy()
-    weights = np.random.default_rng(0).multinomial(
-        values.shape[1], np.full(values.shape[1], 1 / values.shape[1]), DRAWS
-    )
-    chosen = (values @ weights.T / values.shape[1]).round(12).argmin(axis=0)  # of ties, the first: the cheapest
+    n = values.shape[1]
+    shares = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), DRAWS).T / n
+    drawn = (values @ shares).round(12)
+    variances = (values**2 @ shares - drawn**2).round(12)
+    # Of equal means the least deviation, of ties the first, which is the cheapest.
+    best = np.where(drawn == drawn.min(axis=0), variances, np.inf).argmin(axis=0)
     means = values.mean(axis=1).round(12)
-    frequencies = np.bincount(chosen, minlength=len(values)) / DRAWS
+    frequencies = np.bincount(best, minlength=len(values)) / DRAWS
+    own = errors.index.get_loc(tuple(chosen[key] for key in CONFIGURATION))
     most = [place for place in np.argsort(-frequencies, kind="stable")[:SHOWN] if frequencies[place]]
     return {
-        "frequency": float((chosen == means.argmin()).mean()),
-        "cells": len(np.unique(chosen)),
+        "frequency": float(frequencies[own]),
+        "cells": len(np.unique(best)),
         "tied": int((means <= means.min() + NEAR).sum()),
         "often": [
             dict(zip(CONFIGURATION, map(float, errors.index[place]), strict=True))
-            | {"frequency": float(frequencies[place]), "error": float(means[place])}
+            | {"frequency": float(frequencies[place]), "error": float(means[place]), "chosen": bool(place == own)}
             for place in most
         ],
     }

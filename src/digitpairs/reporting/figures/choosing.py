@@ -27,9 +27,9 @@ def draw(*, statistics: Mapping[str, Any]) -> Figure:
     for axes, (model, entry) in zip(panels, models.items(), strict=True):
         often = entry["stability"]["often"]
         for place, cell in enumerate(often):
-            chosen = cell["error"] == min(other["error"] for other in often)
             ink = colours[model]
-            axes.barh(place, 100 * cell["frequency"], color=ink if chosen else "white", edgecolor=ink, height=0.72)
+            fill = ink if cell["chosen"] else "white"
+            axes.barh(place, 100 * cell["frequency"], color=fill, edgecolor=ink, height=0.72)
             name = f"{cell['epochs']:g}, {cell['batch_size']:g}, {cell['learning_rate']:g}: {cell['error']:.4f}"
             axes.annotate(
                 name, (100 * cell["frequency"], place), (4, 0), textcoords="offset points", va="center", size=8

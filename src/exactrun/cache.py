@@ -75,7 +75,7 @@ class Cache(OutputFileCache):  # type: ignore[misc]
         for output, entry in pairs:
             logger.info(f"Copying output file {output} from cache.")
             _copy(entry, output)
-            job.dag.workflow.persistence.took[str(output)] = _seconds(entry)
+            job.dag.workflow.persistence.took[str(output)] = float(_noted(entry)[1])
 
     def _intact(self, entries: Iterable[Path]) -> bool:
         try:
@@ -91,8 +91,8 @@ def intact(entry: Path) -> bool:
     Raises `OSError` where it cannot be read.
     """
     try:
-        noted, *took = _noted(entry)
-        found = _seal(entry, *took)
+        noted, seconds = _noted(entry)
+        found = _seal(entry, seconds)
     except FileNotFoundError:
         return False
     if noted != found:
@@ -100,19 +100,15 @@ def intact(entry: Path) -> bool:
     return noted == found
 
 
-def _noted(entry: Path) -> list[str]:
-    """Return an entry's checksum and the seconds that it took to compute, which old entries do not have."""
-    return _checksum_file(entry).read_text(encoding="utf-8", errors="replace").split(" ")
+def _noted(entry: Path) -> tuple[str, str]:
+    """Return an entry's seal and the seconds that it took to compute."""
+    seal, _, seconds = _checksum_file(entry).read_text(encoding="utf-8", errors="replace").partition(" ")
+    return seal, seconds
 
 
-def _seal(entry: Path, *took: str) -> str:
-    """Return the checksum of an entry, with the seconds that it took if they are noted."""
-    content = checksum(entry)
-    return hashlib.sha256(" ".join([content, *took]).encode()).hexdigest() if took else content
-
-
-def _seconds(entry: Path) -> float:
-    return float((*_noted(entry), "0")[1])
+def _seal(entry: Path, seconds: str) -> str:
+    """Return the checksum of an entry together with the seconds that it took to compute."""
+    return hashlib.sha256(f"{checksum(entry)} {seconds}".encode()).hexdigest()
 
 
 def _checksum_file(entry: Path) -> Path:

@@ -157,8 +157,8 @@ class Persistence(FilePersistence):  # type: ignore[misc]
             source = job._path_to_source_file(path)
             if not isinstance(source, LocalSourceFile):  # what comes from elsewhere is named by its version
                 return []
-            return [repr(self._code_of(source, job.rule)), *self._taken(job.rule, source)]
-        return self._taken(job.rule)
+            return [repr(self._code_of(source, job.rule)), *self._of_snakefile(job.rule, source).params()]
+        return [*self._of_snakefile(job.rule).params()]
 
     def _serialize_param_builtin(self, value: Any) -> Any:
         """Spell sets in one order, and objects that Snakemake leaves out, such as dates."""
@@ -168,7 +168,7 @@ class Persistence(FilePersistence):  # type: ignore[misc]
         return text if isinstance(text, str) else spelled(value) or text
 
     @functools.lru_cache  # noqa: B019
-    def _taken(self, rule: Any, script: LocalSourceFile | None = None) -> list[str]:
+    def _of_snakefile(self, rule: Any, script: LocalSourceFile | None = None) -> Taken:
         """Return what the jobs of a rule take from the Snakefile without a param."""
         taken = Taken(rule, self.root, _folders(self.root), self._serialize_param)
         taken.param_functions()
@@ -179,11 +179,11 @@ class Persistence(FilePersistence):  # type: ignore[misc]
             taken.command(rule.shellcmd)
         elif rule.is_run and rule.run_func:
             taken.function(rule.run_func, BLOCK)
-        return [repr(text) for text in taken.params()]
+        return taken
 
     def _code_changed(self, job: Any, file: Any = None) -> bool:
         """Return False for a block whose syntax tree is among its params: its lines do not count."""
-        if job.rule.is_run and any(f"{BLOCK}=" in text for text in self._taken(job.rule)):
+        if job.rule.is_run and BLOCK in self._of_snakefile(job.rule).code:
             return False
         return bool(super()._code_changed(job, file))
 

@@ -177,11 +177,11 @@ class Taken:
             self.values[name] = text if len(text) <= MOST else digests.digest(text.encode())
 
     def params(self) -> Iterator[str]:
-        """Yield the code and the values, each as one text, if there are any."""
+        """Yield the code and the values, each as one param, if there are any."""
         if self.code:
-            yield " ".join(f"{name}={self.code[name]}" for name in sorted(self.code))
+            yield repr(" ".join(f"{name}={self.code[name]}" for name in sorted(self.code)))
         if self.values:
-            yield shlex.join(f"--{name}={self.values[name]}" for name in sorted(self.values))
+            yield repr(shlex.join(f"--{name}={self.values[name]}" for name in sorted(self.values)))
 
 
 def spelled(value: Any) -> str | None:

@@ -58,11 +58,14 @@ CALLED = {
     "snakemake.dag:DAG.postprocess": "self update_needrun update_incomplete_input_expand_jobs check_initial",
     "snakemake.dag:DAG.update_checkpoint_dependencies": "self jobs",
     "snakemake.dag:DAG.incomplete_files": "self",
+    "snakemake.dag:DAG.needrun_jobs": "self exclude_finished",
+    "snakemake.jobs:Reason.is_provenance_triggered": "self",
     "snakemake.jobs:Job._path_to_source_file": "self path",
     "snakemake.parser:parse": "path workflow linemap overwrite_shellcmd rulecount",
     "snakemake.caching.hash:ProvenanceHashMap._get_provenance_hash": "self job",
     "snakemake.dag:DAG.handle_temp": "self job",
     "snakemake.persistence:PersistenceBase._get_key": "self f",
+    "snakemake.persistence:PersistenceBase.metadata": "self target",
     "snakemake.persistence:PersistenceBase.cleanup": "self job",
     "snakemake.persistence:PersistenceBase.input_checksums": "self job input_path",
     "snakemake.persistence:PersistenceBase.params_changed": "self job file",
@@ -85,9 +88,11 @@ USED = {
     "snakemake.dag:DAG": "checkpoint_jobs",
     "snakemake.dag:DAG.__init__": "_deferred_temp_jobs _group _reason _running _ready_jobs _n_until_ready "
     "max_checksum_file_size forcefiles ignore_incomplete",
+    "snakemake.caching.hash:ProvenanceHashMap.__init__": "_hashes",
     "snakemake.persistence.file:FilePersistence.__init__": "_metadata_path _incomplete_path _lockdir",
+    "snakemake.persistence:PersistenceBase": "_serialize_param",
     "snakemake.persistence:PersistenceBase.__init__": "max_checksum_file_size",
-    "snakemake.scheduling.job_scheduler:JobScheduler.__init__": "_executor _local_executor dryrun quiet",
+    "snakemake.scheduling.job_scheduler:JobScheduler.__init__": "_executor _local_executor _open_jobs dryrun quiet",
     "snakemake.executors.local:Executor.__post_init__": "pool",
 }
 

@@ -1,8 +1,10 @@
 """What is replaced in Snakemake: that it is still there to be replaced, and what each replacement does by itself."""
 
+import ast
 import asyncio
 import inspect
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -97,6 +99,19 @@ def test_every_override_is_in_the_table() -> None:
             bases = {base.__name__ for base in theirs if inspect.isfunction(vars(base).get(name))}
             if inspect.isfunction(value) and name != "__init__" and bases:
                 assert any(f"{base}.{name}" in checked for base in bases), f"{ours.__name__}.{name}"
+
+
+def test_every_private_name_of_snakemake_is_in_the_table() -> None:
+    """None of these names is promised to stay; without a check, its loss would end in the middle of a run."""
+    files = sorted(Path(exactrun.__file__).parent.glob("*.py"))
+    trees = [ast.parse(file.read_text(encoding="utf-8")) for file in files]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    attributes = [node for node in nodes if isinstance(node, ast.Attribute)]
+    own = {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+    own |= {node.attr for node in attributes if isinstance(node.ctx, ast.Store)}
+    checked = set(re.findall(r"\w+", " ".join([*versions.REPLACED, *versions.CALLED, *versions.USED.values()])))
+    private = {node.attr for node in attributes if re.match("_[a-z]", node.attr)}
+    assert private - own - checked == {"_exit"}  # of `os`
 
 
 def test_code_needs_no_snakemake() -> None:
@@ -273,7 +288,7 @@ def test_an_entry_is_a_copy_for_the_group(cell_cache: Any, kind: str) -> None:
     assert run(cell_cache.exists(job))
     run(cell_cache.fetch(job))
     assert file.read_text() == "made"
-    assert 0.1 <= job.took[str(output)] < 60
+    assert job.took[str(output)] >= 0.1
     (entry if kind == "file" else entry / "below/file").write_text("damaged")
     assert not run(cell_cache.exists(job))
 

@@ -6,7 +6,7 @@ import reprlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -49,6 +49,9 @@ def _possible_folder(folder: str) -> str:
     return folder
 
 
+Value = TypeVar("Value")
+Once = Annotated[list[Value], AfterValidator(_each_once)]
+Some = Annotated[Once[Value], Field(min_length=1)]
 Count = Annotated[int, Field(ge=1, lt=2**31)]
 Rounds = Annotated[int, Field(ge=1, le=10_000)]  # each final round has a file of pairs
 Weight = Annotated[float, Field(ge=0)]
@@ -88,9 +91,9 @@ class Train(_Section):
 class Grid(_Section):
     """The search space of one model (paper, Table I); values ascend, whatever their order in the file."""
 
-    epochs: Annotated[list[Count], Field(min_length=1), AfterValidator(_each_once)]
-    batch_size: Annotated[list[Count], Field(min_length=1), AfterValidator(_each_once)]
-    learning_rate: Annotated[list[Rate], Field(min_length=1), AfterValidator(_each_once)]
+    epochs: Some[Count]
+    batch_size: Some[Count]
+    learning_rate: Some[Rate]
 
 
 class GridSearch(_Section):
@@ -130,10 +133,10 @@ class Ablations(_Section):
     """Values of `train` to try one at a time, all else as chosen; the study's own value is the reference."""
 
     rounds: Rounds
-    models: Annotated[list[Model], Field(min_length=1), AfterValidator(_each_once)]
-    batch_norm: Annotated[list[Literal["before", "after"]], AfterValidator(_each_once)] = []
-    weight_decay: Annotated[list[Weight], AfterValidator(_each_once)] = []
-    auxiliary_weight: Annotated[list[Weight], AfterValidator(_each_once)] = []
+    models: Some[Model]
+    batch_norm: Once[Literal["before", "after"]] = []
+    weight_decay: Once[Weight] = []
+    auxiliary_weight: Once[Weight] = []
 
 
 class MoreData(_Section):
@@ -176,7 +179,7 @@ class LeastError(_Section):
 class Variance(_Section):
     """Data sets, initialisations and orders of the pairs, crossed, for the chosen configurations."""
 
-    models: Annotated[list[Model], Field(min_length=1), AfterValidator(_each_once)]
+    models: Some[Model]
     epochs: Count | None = None  # null: as many as were chosen
     datasets: Annotated[int, Field(ge=2, le=10_000)]
     initialisations: Annotated[int, Field(ge=2, le=1000)]
@@ -188,16 +191,16 @@ class Spikes(_Section):
 
     model: Model
     rounds: Rounds
-    learning_rate: Annotated[list[Rate], AfterValidator(_each_once)] = []
-    beta2: Annotated[list[Share], AfterValidator(_each_once)] = []
-    epsilon: Annotated[list[Rate], AfterValidator(_each_once)] = []
-    decay: Annotated[list[Annotated[int, Field(ge=0)]], AfterValidator(_each_once)] = []  # last epochs
+    learning_rate: Once[Rate] = []
+    beta2: Once[Share] = []
+    epsilon: Once[Rate] = []
+    decay: Once[Annotated[int, Field(ge=0)]] = []  # last epochs
 
 
 class OtherData(_Section):
     """Disjoint sets of 5,000 digits of the full MNIST, several rounds each, for the chosen configurations."""
 
-    models: Annotated[list[Model], Field(min_length=1), AfterValidator(_each_once)]
+    models: Some[Model]
     sets: Annotated[int, Field(ge=2, le=14)]
     rounds: Annotated[int, Field(ge=2, le=1000)]  # of each set
 

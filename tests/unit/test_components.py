@@ -8,7 +8,6 @@ import pytest
 import scipy.stats
 from numpy.typing import NDArray
 
-from digitpairs.analysis import components
 from digitpairs.analysis.components import between_sets, by_set, crossed_components, other_data, variance_components
 
 FACTORS = ("dataset", "initialisation", "order")
@@ -138,4 +137,3 @@ def test_errors_and_gains_on_other_data() -> None:
 def test_intervals_are_the_same_in_each_run() -> None:
     errors = crossed(np.random.default_rng(7))
     assert crossed_components(errors, FACTORS) == crossed_components(errors, FACTORS)
-    assert components.LEVEL == 0.95

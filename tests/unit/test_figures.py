@@ -266,7 +266,7 @@ def test_two_factors_are_drawn_as_they_are() -> None:
     assert fixed.get_ylim() == resampled.get_ylim() and fixed.get_ylim()[0] == 0
     heights = [line.get_ydata() for line in fixed.lines if len(line.get_xdata()) == 2]  # type: ignore[arg-type]
     assert np.diff(heights[0])[0] == pytest.approx(-0.05)
-    assert sorted(text.get_text() for text in fixed.texts) == sorted(factors.FACTORS)
+    assert sorted(text.get_text() for text in fixed.texts) == sorted(factors.DESIGN)
     assert [label.get_text() for label in effects.get_yticklabels()] == [
         "sharing\nweights",
         "auxiliary\nlosses",

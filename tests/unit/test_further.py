@@ -108,7 +108,7 @@ def test_every_part_says_three_sentences_of_its_numbers() -> None:
         assert 0 <= row["seed"]["low"] <= max(0, row["seed"]["estimate"]) < row["seed"]["high"] < 0.5
     assert "`siamese_aux` is 0.0" in said(found, "other_data") and "6 disjoint sets" in said(found, "other_data")
     assert "the gain of sharing is 0.0800" in said(found, "other_data")
-    for kind in further.PARTS:
+    for kind in further.COMPUTED:
         assert len(findings.select(further_findings.state(found), kind)) >= (3 if kind != "fresh" else 2)
 
 
@@ -181,7 +181,7 @@ def test_parts_whose_rounds_diverged_say_so() -> None:
     found = numbers(everything)
     assert "no round shows how often losses spike: all 12 rounds diverged" in said(found, "spikes")
     assert said(found, "advice") == ""
-    for kind in further.PARTS:
+    for kind in further.COMPUTED:
         assert not re.search(r"\bnan\b|None", said(found, kind)), kind
 
 
@@ -209,7 +209,8 @@ def test_figures_of_parts(name: str) -> None:
 
 
 def test_the_figure_of_choosing_names_cells() -> None:
-    often = [{"epochs": 50.0, "batch_size": 100.0, "learning_rate": 0.01, "frequency": 1.0, "error": 0.1}]
+    cell = {"epochs": 50.0, "batch_size": 100.0, "learning_rate": 0.01}
+    often = [cell | {"frequency": 1.0, "error": 0.1, "chosen": True}]
     figure = choosing.draw(statistics={"optimism": {"siamese": {"stability": {"often": often}}}})
     assert [text.get_text() for text in figure.axes[0].texts] == ["50, 100, 0.01: 0.1000"]
     (said,) = choosing.draw(statistics={"optimism": {}}).texts

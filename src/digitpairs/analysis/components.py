@@ -15,11 +15,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-LEVEL = 0.95
+from digitpairs.analysis.inference import LEVEL, NAN
+
 DRAWS = 20_000
 RESIDUAL = "residual"
-FACTORS = ("dataset", "initialisation", "order")
-NAN = float("nan")
+CROSSED = ("dataset", "initialisation", "order")
 
 
 class Component(NamedTuple):
@@ -118,7 +118,7 @@ def variance_components(crossed: pd.DataFrame, column: str = "test_error") -> di
 
     A data set with a diverged round is left out. A model with fewer than two data sets has no components.
     """
-    return {model: _crossed(errors, FACTORS) for model, errors in _arrays(crossed, column).items()}
+    return {model: _crossed(errors, CROSSED) for model, errors in _arrays(crossed, column).items()}
 
 
 def seed_components(crossed: pd.DataFrame, column: str = "test_error") -> dict[str, dict[str, Component]]:
@@ -129,7 +129,7 @@ def seed_components(crossed: pd.DataFrame, column: str = "test_error") -> dict[s
     found = {}
     for model, errors in _arrays(crossed, column).items():
         datasets, *seeds = errors.shape
-        found[model] = _crossed(errors.reshape(datasets, np.prod(seeds, dtype=int)), (FACTORS[0], "seed"))
+        found[model] = _crossed(errors.reshape(datasets, np.prod(seeds, dtype=int)), (CROSSED[0], "seed"))
     return found
 
 
@@ -137,8 +137,8 @@ def _arrays(crossed: pd.DataFrame, column: str) -> dict[str, NDArray[np.float64]
     """Return each model's values, with a dimension for each factor, of the data sets without a diverged round."""
     found = {}
     for model, rows in crossed.groupby("model", sort=False):
-        whole = rows[~rows["dataset"].isin(rows["dataset"][rows[column].isna()])].sort_values(list(FACTORS))
-        shape = [whole[factor].nunique() for factor in FACTORS]
+        whole = rows[~rows["dataset"].isin(rows["dataset"][rows[column].isna()])].sort_values(list(CROSSED))
+        shape = [whole[factor].nunique() for factor in CROSSED]
         found[str(model)] = whole[column].to_numpy(dtype=float).reshape(shape)
     return found
 

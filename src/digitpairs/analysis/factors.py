@@ -8,8 +8,8 @@ import pandas as pd
 
 from digitpairs.analysis.inference import by_round, compare, corrected
 
-FACTORS = ("twobranch", "twobranch_aux", "siamese", "siamese_aux")
-# Contrasts of the 2 x 2 design over `FACTORS`: weights separate or shared, without or with auxiliary losses.
+DESIGN = ("twobranch", "twobranch_aux", "siamese", "siamese_aux")
+# Contrasts of the 2 x 2 design over `DESIGN`: weights separate or shared, without or with auxiliary losses.
 CONTRASTS = {"sharing": (-0.5, -0.5, 0.5, 0.5), "auxiliary": (-0.5, 0.5, -0.5, 0.5), "interaction": (1, -1, -1, 1)}
 
 
@@ -19,8 +19,8 @@ def two_factors(by_model: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
     Negative main effects lower the test error; a positive interaction says that the methods add less together than
     apart. Empty without the four models.
     """
-    if not set(FACTORS) <= set(by_model):
+    if not set(DESIGN) <= set(by_model):
         return {}
-    errors = by_round(by_model[model] for model in FACTORS)
+    errors = by_round(by_model[model] for model in DESIGN)
     effects = corrected(compare(errors @ np.array(weights)) for weights in CONTRASTS.values())
     return dict(zip(CONTRASTS, effects, strict=True))

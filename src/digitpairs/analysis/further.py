@@ -11,7 +11,7 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from digitpairs.analysis import spikes
-from digitpairs.analysis.components import FACTORS, other_data, seed_components, variance_components
+from digitpairs.analysis.components import CROSSED, other_data, seed_components, variance_components
 from digitpairs.analysis.inference import (
     by_round,
     compare,
@@ -30,7 +30,7 @@ WHOLE = "nothing"  # left out of the recipe
 
 def tabulate(tables: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
     """Compute the numbers of each part from its table, {part: table}; a part without a table is empty."""
-    return {name: compute(tables[name]) if name in tables else {} for name, compute in PARTS.items()}
+    return {name: compute(tables[name]) if name in tables else {} for name, compute in COMPUTED.items()}
 
 
 def fresh(table: pd.DataFrame) -> dict[str, Any]:
@@ -104,7 +104,7 @@ def variance(table: pd.DataFrame) -> dict[str, Any]:
         rows = table[table["model"] == model]
         total = sum(max(0.0, component.estimate) for component in seeds[model].values()) or 1.0
         found[model] = {
-            "levels": {factor: int(rows[factor].nunique()) for factor in FACTORS},
+            "levels": {factor: int(rows[factor].nunique()) for factor in CROSSED},
             "mean": float(rows["test_error"].mean()),
             "diverged": int(rows["test_error"].isna().sum()),
             "components": {name: component._asdict() for name, component in components.items()},
@@ -141,7 +141,7 @@ def least_error(table: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-PARTS = {
+COMPUTED = {
     "fresh": fresh,
     "least_error": least_error,
     "variance": variance,

@@ -69,7 +69,7 @@ def _t(freedom: float, level: float) -> float:
     return float(stdtrit(freedom, (1 + level) / 2))
 
 
-def estimate(values: ArrayLike, level: float = LEVEL) -> Estimate:
+def student_mean(values: ArrayLike, level: float = LEVEL) -> Estimate:
     """Estimate the mean of one value a round, shape (rounds,), by Student's t."""
     summary = summarise(values, level)
     return Estimate(summary.mean, *summary.interval, summary.n, summary.diverged)

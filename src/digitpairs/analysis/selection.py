@@ -9,7 +9,7 @@ CONFIGURATION = ["epochs", "batch_size", "learning_rate"]
 RULES = ("validation", "test")
 
 
-def cells(grid: pd.DataFrame) -> pd.DataFrame:
+def summarise_cells(grid: pd.DataFrame) -> pd.DataFrame:
     """Summarise the grid, one row a round, to one row a cell, in order of value.
 
     The columns are `model`, `epochs`, `batch_size`, `learning_rate`, `n_rounds`, `diverged_rounds`, and mean and
@@ -40,7 +40,7 @@ def select(grid: pd.DataFrame, by: str) -> dict[str, dict[str, Any]]:
     with diverged rounds.
     """
     selection: dict[str, dict[str, Any]] = {}
-    for model, table in cells(grid).groupby("model"):
+    for model, table in summarise_cells(grid).groupby("model"):
         diverged = table["diverged_rounds"] > 0
         fewest = table[table["diverged_rounds"] == table["diverged_rounds"].min()]
         chosen = {rule: _best(fewest, rule) for rule in RULES}

@@ -16,17 +16,17 @@ from digitpairs.analysis.inference import (
     Estimate,
     compare,
     corrected,
-    estimate,
     interquartile_mean,
     paired,
     prediction,
+    student_mean,
     summarise,
     to_dict,
 )
 from digitpairs.analysis.selection import CONFIGURATION, RULES, cell
 from digitpairs.tables import Tables, by_value
 
-METHODS = {
+HOW = {
     "comparison": (
         "interquartile mean of the differences, paired over rounds: a quarter of the rounds at either end is left out, "
         "so that one round that ends in a loss spike decides nothing"
@@ -63,7 +63,7 @@ def tabulate(
     Errors are fractions of pairs. Missing parts are empty, missing numbers NaN.
     """
     return {
-        "methods": METHODS,
+        "methods": HOW,
         "errors": {p: {m: _error(rounds, published.get(m)) for m, rounds in by.items()} for p, by in final.items()},
         "differences": [row for protocol, by in final.items() for row in differences(protocol, by)],
         "optimism": optimism(final, grid, selection),
@@ -133,7 +133,7 @@ def _optimism(final: Tables, grid: pd.DataFrame, model: str, choice: Mapping[str
     entry: dict[str, Any] = {
         "same_configuration": all(choice["test"][key] == choice["validation"][key] for key in CONFIGURATION),
         "test_minus_validation": {"apparent": compare(paired(apparent["validation"], apparent["test"]))},
-        "stability": choosing.stability(grid, model, choice["by"]),
+        "stability": choosing.stability(grid, model, choice["by"], choice["chosen"]),
         "edges": choosing.edges(grid, model, choice["chosen"]),
         "flattery": choosing.flattery(grid, model, choice["test"])._asdict(),
     }
@@ -188,7 +188,7 @@ def _power_law(table: pd.DataFrame) -> dict[str, Any]:
     if len(errors) > 1 and fitted.shape[1]:
         sizes, logs = np.log(fitted.index.to_numpy(dtype=float)), np.log(fitted.to_numpy())
         slopes, levels = np.polyfit(sizes, logs, 1)
-        exponent = estimate(-slopes)._replace(diverged=errors.shape[1] - len(slopes))
+        exponent = student_mean(-slopes)._replace(diverged=errors.shape[1] - len(slopes))
         residuals = logs.mean(axis=1) - (slopes.mean() * sizes + levels.mean())
         law |= {
             "exponent": exponent._asdict(),

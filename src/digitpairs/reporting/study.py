@@ -83,16 +83,16 @@ def p_value(row: Mapping[str, Any]) -> str:
     return "" if isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def between(row: Mapping[str, Any], form: str = ".4f") -> str:
+def interval_text(row: Mapping[str, Any], form: str = ".4f") -> str:
     """Return an interval in parentheses, as text; nothing where there is none."""
     low, high = number(row["low"]), number(row["high"])
     return "" if isnan(low) else f" ({low:{form}} to {high:{form}})"
 
 
-def estimate(row: Mapping[str, Any], form: str = "+.4f") -> str:
+def estimate_text(row: Mapping[str, Any], form: str = "+.4f") -> str:
     """Return an estimate with its interval as text; nothing where there is none."""
     value = number(row["estimate"])
-    return "" if isnan(value) else f"{value:{form}}{between(row, form)}"
+    return "" if isnan(value) else f"{value:{form}}{interval_text(row, form)}"
 
 
 def mean_std(mean: float, std: float) -> str:

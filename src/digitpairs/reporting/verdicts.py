@@ -6,7 +6,7 @@ from typing import Any
 from digitpairs.analysis import claims, findings
 from digitpairs.reporting import charts
 from digitpairs.reporting.page import Block, Chart, Fold, Paragraph, Table
-from digitpairs.reporting.study import P, Study, estimate
+from digitpairs.reporting.study import P, Study, estimate_text
 
 MARKS = {claims.REPRODUCED: "✓", claims.NOT_REPRODUCED: "✗", claims.CANNOT_TELL: "?"}
 UNITS = {
@@ -48,7 +48,7 @@ def _numbers(comparison: Mapping[str, Any], unit: str) -> list[str]:
     if comparison["low"] == comparison["high"]:
         shown = "" if comparison["estimate"] is None else f"{comparison['estimate']:.2f}"
     else:
-        shown = estimate(comparison, "+.4f" if unit == "error" else "+.2f")
+        shown = estimate_text(comparison, "+.4f" if unit == "error" else "+.2f")
     return [shown, findings.region(comparison["region"])]
 
 

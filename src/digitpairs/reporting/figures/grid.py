@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
 from digitpairs import paper
-from digitpairs.analysis.selection import CONFIGURATION, cells
+from digitpairs.analysis.selection import CONFIGURATION, summarise_cells
 from digitpairs.reporting.palette import UNIT
 from digitpairs.reporting.style import new_figure
 
@@ -27,7 +27,7 @@ def draw(*, grid: pd.DataFrame, selection: Mapping[str, Any], model: str, source
     Frames mark the cells that each rule chooses and, if `source` is of its data, the paper's. A cell with a diverged
     round is hatched.
     """
-    table, choice = cells(grid[grid["model"] == model]), selection[model]
+    table, choice = summarise_cells(grid[grid["model"] == model]), selection[model]
     epochs, batch_sizes, rates = (sorted(table[name].unique()) for name in CONFIGURATION)
     frames = {
         "best by validation": (choice["validation"], "#D55E00", "-"),

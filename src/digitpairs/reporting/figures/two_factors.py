@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from digitpairs import tables
-from digitpairs.analysis.factors import CONTRASTS, FACTORS
+from digitpairs.analysis.factors import CONTRASTS, DESIGN
 from digitpairs.reporting import intervals
 from digitpairs.reporting.palette import UNIT
 from digitpairs.reporting.style import new_figure, note
@@ -28,13 +28,13 @@ def draw(*, statistics: Mapping[str, Any]) -> Figure:
     """Draw means and effects with their intervals."""
     protocols = [protocol for protocol in tables.PROTOCOLS if statistics["two_factors"].get(protocol)]
     if not protocols:
-        return note(f"It takes rounds of {', '.join(FACTORS)}.")
+        return note(f"It takes rounds of {', '.join(DESIGN)}.")
     figure = new_figure(9, 4.1)
     panels = figure.subplots(1, len(protocols) + 1, width_ratios=[*[1.0] * len(protocols), 1.3])
     looks = intervals.Looks(statistics)
     losses: dict[str, tuple[Literal["-", "--"], tuple[str, ...]]] = {
-        "main loss only": ("-", FACTORS[::2]),
-        "with auxiliary losses": ("--", FACTORS[1::2]),
+        "main loss only": ("-", DESIGN[::2]),
+        "with auxiliary losses": ("--", DESIGN[1::2]),
     }
     keys = [Line2D([], [], color="0.3", linestyle=line, label=label) for label, (line, _) in losses.items()]
     for axes, protocol in zip(panels, protocols, strict=False):
@@ -47,7 +47,7 @@ def draw(*, statistics: Mapping[str, Any]) -> Figure:
                 look = {"color": looks.colours[model], "marker": looks.markers[model]}
                 axes.errorbar(at, *intervals.bars([errors[model]]), capsize=4, lw=1.6, **look)
                 _name(axes, at, errors[model], model)
-        axes.set(title=f"{protocol}, {intervals.count(errors[model] for model in FACTORS)}", xlim=(-0.45, 1.45))
+        axes.set(title=f"{protocol}, {intervals.count(errors[model] for model in DESIGN)}", xlim=(-0.45, 1.45))
         axes.set_xticks([0, 1], ["separate", "shared"])
         axes.set_xlabel("Weights of the two branches")
         axes.grid(axis="y")

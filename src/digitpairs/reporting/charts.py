@@ -21,6 +21,7 @@ from digitpairs.analysis.claims import CANNOT_TELL, NOT_REPRODUCED, REPRODUCED
 from digitpairs.analysis.inference import interquartile_mean
 from digitpairs.analysis.selection import CONFIGURATION, RULES, summarise_cells
 from digitpairs.reporting import palette
+from digitpairs.reporting.curves import LABELS, whole_rounds
 from digitpairs.reporting.palette import UNIT
 
 Spec = dict[str, Any]
@@ -61,7 +62,6 @@ METRICS = {
     "train_loss": "Training loss (nats)",
     "test_error_std": "Test error, standard deviation over rounds",
 }
-CURVES = {"train_loss": "Training loss (nats, log scale)", "validation_error": f"Validation error ({UNIT})"}
 FRAMES = {"V": "best by validation error", "T": "best by test error", "P": "the paper's choice"}
 PAPER = "the paper"
 NAME, LINE = 52, 14  # of the names in a forest plot: characters of a line, pixels of its height
@@ -266,8 +266,8 @@ def learning_curve(curves: Mapping[str, pd.DataFrame], column: str, models: Sequ
     """Draw a column of the learning curves, one model at a time: mean and range over rounds that did not diverge."""
     rows: list[dict[str, Any]] = []
     for model, table in curves.items():
-        whole = table.groupby("round").filter(lambda one_round: bool(one_round["train_loss"].notna().all()))
-        by_epoch = whole.dropna(subset=[column]).groupby("epoch")[column].agg(["mean", "min", "max", "size"])
+        whole = whole_rounds(table).dropna(subset=[column])
+        by_epoch = whole.groupby("epoch")[column].agg(["mean", "min", "max", "size"])
         if column == "train_loss":
             by_epoch = by_epoch[by_epoch["mean"] > 0]
             by_epoch["min"] = by_epoch["min"].where(by_epoch["min"] > 0, by_epoch["mean"])  # a log axis has no zero
@@ -276,7 +276,7 @@ def learning_curve(curves: Mapping[str, pd.DataFrame], column: str, models: Sequ
         rows = [{"model": "", "epoch": 1, "mean": 1, "min": 1, "max": 1, "size": 0}]
     # The same axes for all models.
     least, most = min(row["min"] for row in rows), max(row["max"] for row in rows)
-    y = alt.Y("mean:Q").title(CURVES[column]).axis(tickCount=5).scale(domain=[0, most])
+    y = alt.Y("mean:Q").title(LABELS[column]).axis(tickCount=5).scale(domain=[0, most])
     if column == "train_loss":
         y = y.scale(type="log", domain=[least, most]).axis(format="~g", tickCount=5, labelOverlap=True)
     last = max(row["epoch"] for row in rows)

@@ -13,6 +13,7 @@ from digitpairs.analysis import factors, findings
 from digitpairs.analysis.inference import NAN, Summary, summarise
 from digitpairs.analysis.selection import CONFIGURATION, RULES, cell, summarise_cells
 from digitpairs.reporting import charts, front, parts, style, verdicts
+from digitpairs.reporting.curves import LABELS
 from digitpairs.reporting.page import (
     Block,
     Bullets,
@@ -480,7 +481,7 @@ def _learning_curves(study: Study, pictures: Mapping[str, Picture]) -> list[Bloc
         return [Paragraph("Not computed: it takes the learning curves of final rounds.")]
     n = "; ".join(f"`{model}` {table['round'].nunique()}" for model, table in curves.items())
     blocks: list[Block] = []
-    for column, title in charts.CURVES.items():
+    for column, title in LABELS.items():
         last = "; ".join(
             f"{model} {value:.4g}"
             for model, table in curves.items()

@@ -4,7 +4,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from digitpairs import tables
-from digitpairs.reporting.palette import UNIT, assign
+from digitpairs.reporting.curves import LABELS, whole_rounds
+from digitpairs.reporting.palette import assign
 from digitpairs.reporting.style import new_figure, whole_numbers
 
 READS = ("curves",)
@@ -24,17 +25,16 @@ def draw(*, curves: pd.DataFrame) -> Figure:
     colours = assign(by_model)
     figure = new_figure(9, 4.4)
     panels = figure.subplots(1, 2)
-    columns = {"train_loss": "Training loss (nats, log scale)", "validation_error": f"Validation error ({UNIT})"}
     for model, table in by_model.items():
         n = table["round"].nunique()
-        whole = table.groupby("round").filter(lambda one_round: bool(one_round["train_loss"].notna().all()))
+        whole = whole_rounds(table)
         left = whole["round"].nunique()
         label = f"{model} (n = {left}" + (f", {n - left} diverged)" if left < n else ")")
-        for axes, column in zip(panels, columns, strict=True):
+        for axes, column in zip(panels, LABELS, strict=True):
             by_epoch = whole.groupby("epoch")[column].agg(["mean", "min", "max"])
             axes.plot(by_epoch.index, by_epoch["mean"], color=colours[model], label=label)
             axes.fill_between(by_epoch.index, by_epoch["min"], by_epoch["max"], color=colours[model], alpha=0.2, lw=0)
-    for axes, label in zip(panels, columns.values(), strict=True):
+    for axes, label in zip(panels, LABELS.values(), strict=True):
         axes.set(xlabel="Epoch", ylabel=label)
         axes.xaxis.set_major_locator(whole_numbers())
         axes.grid(axis="y")

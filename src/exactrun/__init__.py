@@ -19,7 +19,7 @@ def code(*paths: Any, **options: Any) -> str:  # noqa: D103 - the docstring is t
         raise
 
 
-def install(unversioned: str = "$^") -> None:
+def install(unversioned: str | None = None) -> None:
     """Make this process's Snakemake decide by content, code and intact records; call it in the Snakefile.
 
     Ends the run with one line where Snakemake is no version that this was tested with.

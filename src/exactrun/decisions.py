@@ -1,6 +1,7 @@
 """Which jobs run: for reasons of content, decided again before each job starts."""
 
 import contextlib
+import itertools
 import signal
 import sys
 import time
@@ -128,9 +129,15 @@ class ContentDAG(DAG):  # type: ignore[misc]
         self._deferred_temp_jobs.extend(dropped)  # nobody else may be left to use their input
         if not self.checkpoint_jobs:
             for job in self._deferred_temp_jobs:
-                await self.handle_temp(job)
+                if any(path.is_storage or Path(path).exists() for path in self._temp_files(job)):
+                    await self.handle_temp(job)
             self._deferred_temp_jobs.clear()
         self._next = time.monotonic() + 9 * (time.monotonic() - began)
+
+    def _temp_files(self, job: Any) -> set[Any]:
+        """Return the `temp()` files that a job makes or takes."""
+        taken = (paths & maker.temp_output for maker, paths in self.dependencies[job].items())
+        return {*job.temp_output, *itertools.chain.from_iterable(taken)}
 
     async def _is_recorded(self, path: Any, job: Any) -> bool:
         """Return True if an input has the content that a job's records tell; `--touch` lets it be absent."""
@@ -149,13 +156,30 @@ class ContentDAG(DAG):  # type: ignore[misc]
         jobs = [job for job in self.needrun_jobs(exclude_finished=False) if not job.is_norun]
         jobs.sort(key=lambda job: (rules.index(job.rule), *job.output))
         for job in jobs:
-            if job.output and not _waits_for_checkpoint(job):  # a job that follows others may have reasons of its own
-                self.reason(job).params_changed = self.workflow.persistence.params_changed(job)
+            if job.output and not _waits_for_checkpoint(job):
+                self._complete_reason(job)
             if not self.reason(job).missing_output and all(map(self._has_no_record, job.output)):
                 self.reason(job).no_metadata = True  # Snakemake takes any input for a newer one then
                 self.reason(job).updated_input.clear()
         because = explain((job.rule.name, job.wildcards_dict, self.reason(job), _names(job)) for job in jobs)
         logger.info(f"Why these steps would run:\n{because}\n")
+
+    def _complete_reason(self, job: Any) -> None:
+        """Find the reasons of its own that a job has which follows others: Snakemake looks for none there."""
+        reason, persistence = self.reason(job), self.workflow.persistence
+        reason.params_changed = persistence.params_changed(job)
+        if reason.updated_input_run and persistence.has_metadata(job):
+            reason.code_changed = any(persistence.code_changed(job))
+            reason.input_changed = any(persistence.input_changed(job))
+            others = (path for path in job.input if path not in reason.updated_input_run)
+            reason.updated_input.update(path for path in others if self._has_changed(path, job))
+
+    def _has_changed(self, path: Any, job: Any) -> bool:
+        """Return True for input that is there and not as a job's records tell."""
+        if path.is_storage or path.is_ancient or not Path(path).exists():
+            return False
+        recorded = self.workflow.persistence.input_checksums(job, path) - {None}
+        return bool(recorded - {f"sha256:{checksum(Path(path), known=True)}"})
 
 
 def _waits_for_checkpoint(job: Any) -> bool:
@@ -176,7 +200,9 @@ async def checksum_of_any(
     """
     asked = algorithm in (None, "sha256") and not self.is_storage
     if asked and await self.is_checksum_eligible(threshold or sys.maxsize):
-        return f"sha256:{checksum(Path(self.file), known=True)}"
+        with contextlib.suppress(FileNotFoundError):  # removed meanwhile
+            return f"sha256:{checksum(Path(self.file), known=True)}"
+        return None
     found: str | None = await _checksum(self, threshold, force=force, algorithm=algorithm)
     return found
 

@@ -21,9 +21,10 @@ __all__ = ["install", "intact"]
 _get_function_params = common.get_function_params
 
 
-def install(unversioned: str = "$^") -> None:
+def install(unversioned: str | None = None) -> None:
     """Make this process's Snakemake use these; `exactrun.install` checks its version before."""
-    records.Persistence.unversioned = re.compile(unversioned)
+    if unversioned is not None:  # else another Snakefile, of which this is a module, may have said it
+        records.Persistence.unversioned = re.compile(unversioned)
     # Each saves a fifth to a quarter of a dry run of 10,000 jobs: their graph stays, so the collector looks for garbage
     # in vain, and each job asks for the parameters of the same few functions 25 times.
     gc.set_threshold(50_000, 20, 100)

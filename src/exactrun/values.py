@@ -5,6 +5,7 @@ block, or `snakemake.config` in a script stands for is in none of these.
 """
 
 import ast
+import copy
 import datetime
 import inspect
 import json
@@ -45,7 +46,8 @@ class Taken:
         self.workflow, self.root, self.folders, self.spell = rule.workflow, root, folders, spell
         self.here = sorted({str(rule.workflow.basedir), str(root), str(Path.cwd())} - {"/"}, reverse=True)
         self.rule = rule
-        self.names: dict[str, Any] = rule.run_func.__globals__ if rule.run_func else rule.workflow.globals
+        self.own: dict[str, Any] = rule.run_func.__globals__ if rule.run_func else rule.workflow.globals
+        self.names, self.place = self.own, ""  # the names around what is read, and a mark of another Snakefile's
         self.code: dict[str, str] = {}
         self.values: dict[str, str] = {}
 
@@ -66,15 +68,20 @@ class Taken:
 
     def function(self, function: FunctionType, name: str) -> None:
         """Take a function of the Snakefile, such as a rule's block, and what its names stand for."""
-        if name not in self.code and (nodes := _nodes(self.workflow, function)):
+        before = self.names, self.place
+        if function.__globals__ is not self.names:
+            self.names = function.__globals__
+            self.place = "" if self.names is self.own else f"{Path(function.__code__.co_filename).name}:"
+        if self.place + name not in self.code and (nodes := _nodes(self.workflow, function)):
             body: ast.AST = ast.Module(body=nodes, type_ignores=[])
             if name == BLOCK:  # its name and signature are Snakemake's, and differ between versions; so do its marks
-                (node,) = nodes
+                node = copy.copy(nodes[0])
                 node.decorator_list = []
-                body = ast.Module(body=node.body, type_ignores=[])
-            self.code[name] = digests.meaning(body)
+                nodes, body = [node], ast.Module(body=node.body, type_ignores=[])
+            self.code[self.place + name] = digests.meaning(body)
             for node in nodes:
                 self._read(node)
+        self.names, self.place = before
 
     def _read(self, node: ast.AST) -> None:
         """Take what the names in a part of the Snakefile stand for, and what it imports."""
@@ -119,11 +126,11 @@ class Taken:
             case partial():
                 self._named(f"{name}.func", value.func)
                 self._value(f"{name}.arguments", [value.args, value.keywords])
-            case FunctionType() if value.__globals__ is self.names:
+            case FunctionType() if value.__globals__.get("workflow") is self.workflow:  # a Snakefile's
                 self.function(value, name)
             case type() if node := self._class(value):
-                if name not in self.code:
-                    self.code[name] = digests.meaning(node)
+                if self.place + name not in self.code:
+                    self.code[self.place + name] = digests.meaning(node)
                     self._read(node)
             case ModuleType():
                 self._module(value)
@@ -174,7 +181,7 @@ class Taken:
         if isinstance(text, str):
             for place in self.here:
                 text = text.replace(place, ".")
-            self.values[name] = text if len(text) <= MOST else digests.digest(text.encode())
+            self.values[self.place + name] = text if len(text) <= MOST else digests.digest(text.encode())
 
     def params(self) -> Iterator[str]:
         """Yield the code and the values, each as one param, if there are any."""

@@ -439,6 +439,98 @@ def test_what_is_deleted_after_use(workflow: Callable[..., Study]) -> None:
     assert study.snakemake().jobs == set()
 
 
+def test_what_is_gone_is_not_removed_once_more(workflow: Callable[..., Study]) -> None:
+    """Nor is it said to be, where a `temp()` file need not be made: what it is made of is the same."""
+    chain = CHAIN.replace('        "results/b.txt",\n\n\nrule a', '        "c.txt",\n\n\nrule a').replace(
+        '    output:\n        "results/b.txt"', '    output:\n        temp("results/b.txt")'
+    )
+    study = workflow(
+        f'{chain}\n\nrule c:\n    input: "{B}"\n    output: "c.txt"\n    shell: "cp {{input}} {{output}}"\n'
+    )
+    assert f"Removing temporary output {B}" in study.snakemake().output
+    study.edit("Snakefile", lambda text: text.replace("echo 1", "echo  1"))
+    ran = study.snakemake()
+    assert ran.jobs == {A}
+    assert "Removing temporary output" not in ran.output
+
+
+def test_a_dry_run_tells_what_runs_anyway_from_what_may_follow(workflow: Callable[..., Study]) -> None:
+    """A job after one that runs has reasons of its own, too, or none: then it waits for what comes out."""
+    taking = CHAIN.replace(
+        '        "results/a.txt",\n    output:', '        "results/a.txt",\n        "in.txt",\n    output:'
+    )
+    study = workflow(taking, **{"in.txt": "1"})
+    study.snakemake()
+    study.edit("Snakefile", lambda text: text.replace("echo 1", "echo  1"))
+    follows = "What follows, where its input turns out to have new content:\n    b\n"
+    own = {
+        "the rule's command in the Snakefile changed": ("Snakefile", "; echo", ";  echo"),
+        "parameter value: 1 -> 2": ("Snakefile", "value=1", "value=2"),
+        "it takes other files than when it ran": ("Snakefile", '"in.txt",', '"Snakefile",'),
+        "input changed since the last run: in.txt": ("in.txt", "1", "2"),
+        f"its output is not as it was made: {B}": (B, "1", "3"),
+    }
+    for reason, (name, old, new) in own.items():
+        assert follows in study.snakemake("--dry-run").output
+        text = (study.path / name).read_text()
+        (study.path / name).write_text(text.replace(old, new))
+        said = study.snakemake("--dry-run").output
+        assert f"b\n    {reason}\n" in said
+        assert follows not in said
+        (study.path / name).write_text(text)
+    (study.path / B).unlink()
+    assert "b\n    its output is not there\n" in study.snakemake("--dry-run").output
+
+
+BUSY = """
+rule all:
+    input:
+        "last.txt",
+
+
+rule busy:
+    output:
+        "busy.txt",
+    shell:
+        "for i in $(seq 1500); do echo > work/t$i; rm work/t$i; done; echo > {output}"
+
+
+rule before:
+    output:
+        "before.txt",
+    shell:
+        "sleep 0.2; echo > {output}"
+
+
+rule reading:
+    input:
+        "work",
+        "before.txt",
+    output:
+        "read.txt",
+    shell:
+        "sleep 0.2; echo > {output}"
+
+
+rule last:
+    input:
+        "busy.txt",
+        "read.txt",
+    output:
+        "last.txt",
+    shell:
+        "echo > {output}"
+"""
+
+
+def test_a_folder_in_which_others_work(workflow: Callable[..., Study]) -> None:
+    """Such as one of logs: files go while it is read, and some may not be read."""
+    study = workflow(BUSY, **{f"work/{number}": "" for number in range(300)})
+    (study.path / "work/refused").symlink_to("/proc/self/mem")  # also for root
+    assert study.snakemake("--cores", "4").jobs == {"busy.txt", "before.txt", "read.txt", "last.txt"}
+    assert study.snakemake().jobs == set()
+
+
 UNUSUAL = """
 rule all:
     input:

@@ -317,6 +317,145 @@ def test_who_reads_a_value_reruns(workflow: Callable[..., Study]) -> None:
     assert study.run("python", "-m", "snakemake", "--cores", "1").jobs == set()
 
 
+SHARED = """
+import exactrun
+
+exactrun.install(unversioned="kept.txt")
+BY, LABEL = 1, "l1"
+
+
+def scaled(value):
+    return BY * value
+
+
+def label(wildcards, input):
+    return f"{LABEL} {len(input)}"
+
+
+rule all:
+    default_target: True
+    input:
+        "block_a",
+        "block_b",
+        "block_x",
+        "block_y",
+        "first_made",
+        "second_made",
+        "first_given",
+        "read.txt",
+
+
+rule a:
+    output:
+        "block_a",
+    run:
+        with open(output[0], "w") as file:
+            print(BY, file=file)
+
+
+use rule a as b with:
+    output:
+        "block_b",
+
+
+for name in "xy":
+
+    rule:
+        name:
+            f"block_{name}"
+        output:
+            f"block_{name}",
+        run:
+            with open(output[0], "w") as file:
+                print(scaled(2), file=file)
+
+
+module first:
+    snakefile: "module.smk"
+    config: {"z": 5}
+
+
+module second:
+    snakefile: "module.smk"
+    config: {"z": 6}
+
+
+use rule * from first as first_*
+
+
+use rule given from first as first_given with:
+    params:
+        x=label,
+
+
+use rule made from second as second_made with:
+    output:
+        "second_made",
+
+
+rule read:
+    input:
+        "kept.txt",
+    output:
+        "read.txt",
+    shell:
+        "cp {input} {output}"
+"""
+MODULE = """
+import exactrun
+
+exactrun.install()
+LABEL = 3
+
+
+rule made:
+    output:
+        "first_made",
+    run:
+        with open(output[0], "w") as file:
+            print(LABEL, config["z"], file=file)
+
+
+rule given:
+    input:
+        "module.smk",
+    output:
+        "first_given",
+    params:
+        x=lambda w, input: "old",
+    shell:
+        "echo {params.x} > {output}"
+
+
+rule kept:
+    output:
+        "kept.txt",
+    shell:
+        "echo kept > {output}"
+"""
+SHARING = [
+    ("Snakefile", "BY, LABEL = 1", "BY, LABEL = 2", {"block_a", "block_b", "block_x", "block_y"}),
+    ("Snakefile", '"l1"', '"l2"', {"first_given"}),
+    ("Snakefile", "LABEL} {len", "LABEL}: {len", {"first_given"}),
+    ("Snakefile", '"z": 6', '"z": 7', {"second_made"}),
+    ("Snakefile", "print(BY", "print(3 * BY", {"block_a", "block_b"}),
+]
+
+
+def test_rules_that_share_a_block_or_take_a_function_of_another_snakefile(workflow: Callable[..., Study]) -> None:
+    """`use rule`, rules made in a loop, a module that is used twice, a function that is given to a module's rule."""
+    study = workflow(SHARED, module__smk=MODULE)
+    study.snakemake()
+    (study.path / "kept.txt").unlink()  # a module's own `install` takes nothing back
+    assert study.snakemake().jobs == set()
+    for name, old, new, readers in SHARING:
+        study.edit(name, lambda text, old=old, new=new: text.replace(old, new))  # type: ignore[misc]
+        assert study.snakemake().jobs == readers, f"{old} -> {new}"
+        assert study.snakemake().jobs == set()
+    study.edit("module.smk", lambda text: text.replace("LABEL = 3", "LABEL = 4"))
+    assert study.snakemake().jobs == {"first_made", "second_made", "first_given"}
+
+
 @pytest.mark.parametrize(
     ("code", "read"),
     [

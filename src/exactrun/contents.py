@@ -18,7 +18,7 @@ def checksum(path: Path, *, known: bool = False) -> str:
 
     Args:
         path: The file or directory.
-        known: Do not read a file again whose inode, size and time are as when this process last read it.
+        known: Do not read a file again whose inode, size and times are as when this process last read it.
     """
     read = _known if known else _read
     if not path.is_dir():
@@ -57,7 +57,8 @@ def _kind(path: Path) -> str:
 
 def _known(path: Path) -> str:
     status = path.stat() if path.exists() else path.lstat()
-    return _read_at(path, status.st_ino, status.st_size, status.st_mtime_ns)
+    # The time of the last change, too, which nobody can set: an archive brings its own times of modification.
+    return _read_at(path, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 @functools.cache

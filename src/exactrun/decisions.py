@@ -16,6 +16,7 @@ from snakemake.logging import logger
 
 from exactrun.contents import checksum
 from exactrun.explain import explain
+from exactrun.records import end_run
 
 _checksum, _is_checksum_eligible = _IOFile.checksum, _IOFile.is_checksum_eligible
 _is_newer = _IOFile.is_newer
@@ -49,7 +50,7 @@ class ContentDAG(DAG):  # type: ignore[misc]
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.held: set[Any] = set()
-        self._next = 0.0  # when to decide again
+        self._decided, self._took = 0.0, 0.0  # when it was decided last, and for how long
         self._reason: defaultdict[Any, ContentReason] = defaultdict(ContentReason)
         self.max_checksum_file_size = sys.maxsize
         if missing := sorted(TRIGGERS - {str(trigger) for trigger in self.workflow.rerun_triggers}):
@@ -91,7 +92,7 @@ class ContentDAG(DAG):  # type: ignore[misc]
                 other = makers.setdefault(str(path), job)
                 if other is not job and not is_flagged(path, "update"):
                     rules = " and ".join(sorted({job.rule.name, other.rule.name}))
-                    sys.exit(f"error: {path}: made by two jobs, of {rules}: give each an output of its own")
+                    end_run(self.workflow, f"{path}: made by two jobs, of {rules}: give each an output of its own")
 
     async def finish(self, job: Any, update_checkpoint_dependencies: bool = True) -> bool:
         """Hold a job that is ready now if all of its input matches its records."""
@@ -109,12 +110,17 @@ class ContentDAG(DAG):  # type: ignore[misc]
                 self._ready_jobs.discard(self._group[following] if following.group else following)
         return ready
 
-    def wait_to_decide(self) -> float:
-        """Return the seconds until to decide again about what is held: none if nothing else could start."""
-        return max(0.0, self._next - time.monotonic()) if self._ready_jobs else 0.0
+    def wait_to_decide(self, *, idle: bool) -> float:
+        """Return the seconds until to decide again about what is held.
+
+        That takes a tenth of the time at most, half of it where processors are `idle`, since what is ready lacks
+        something else, and all of it where nothing is ready.
+        """
+        pause = (1 if idle else 9) * self._took
+        return max(0.0, self._decided + pause - time.monotonic()) if self._ready_jobs else 0.0
 
     async def decide_again(self) -> None:
-        """Find anew which of the jobs that have not started need to run, in a tenth of the time at most."""
+        """Find anew which of the jobs that have not started need to run."""
         began = time.monotonic()
         to_run = [job for job in self.jobs if self.needrun(job) and self._waiting(job)]
         repeated = self._ready_jobs & self._running  # failed, and waiting for another attempt
@@ -132,7 +138,8 @@ class ContentDAG(DAG):  # type: ignore[misc]
                 if any(path.is_storage or Path(path).exists() for path in self._temp_files(job)):
                     await self.handle_temp(job)
             self._deferred_temp_jobs.clear()
-        self._next = time.monotonic() + 9 * (time.monotonic() - began)
+        self._decided = time.monotonic()
+        self._took = self._decided - began
 
     def _temp_files(self, job: Any) -> set[Any]:
         """Return the `temp()` files that a job makes or takes."""
@@ -168,7 +175,8 @@ class ContentDAG(DAG):  # type: ignore[misc]
         """Find the reasons of its own that a job has which follows others: Snakemake looks for none there."""
         reason, persistence = self.reason(job), self.workflow.persistence
         reason.params_changed = persistence.params_changed(job)
-        if reason.updated_input_run and persistence.has_metadata(job):
+        unknown = any(Path(path).exists() and self._has_no_record(path) for path in job.output)
+        if reason.updated_input_run and not unknown and persistence.has_metadata(job):
             reason.code_changed = any(persistence.code_changed(job))
             reason.input_changed = any(persistence.input_changed(job))
             others = (path for path in job.input if path not in reason.updated_input_run)

@@ -11,7 +11,7 @@ import select
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import psutil  # type: ignore[import-untyped]
@@ -22,21 +22,35 @@ GRACE = 1.0  # seconds for a job to end by itself
 
 
 @contextmanager
-def no_orphans() -> Iterator[None]:
-    """Mark all child processes; none outlives this process or the end of the block."""
+def no_orphans() -> Iterator[int]:
+    """Mark all child processes; none outlives this process or the end of the block. Yield the watching process's id."""
     mark = uuid.uuid4().hex
     command = [sys.executable, "-P", __file__, mark, str(os.getpid())]  # -P: no module beside this file is in the way
     # A session of its own: what is sent to Snakemake's process group does not reach it. Without a mark: where this
     # Snakemake is a job of another one, that must not end with it who ends this one's jobs.
     outer = os.environ.pop(MARK, None)
-    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True):  # noqa: S603
+    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as watching:  # noqa: S603
         os.environ[MARK] = mark
         try:
-            yield
+            yield watching.pid
         finally:
             del os.environ[MARK]
             if outer is not None:
                 os.environ[MARK] = outer
+
+
+def end_children(but: int) -> None:
+    """End all that this process started but for one process; also jobs without the mark, as `env -i` takes it away."""
+    _end([process for process in psutil.Process().children(recursive=True) if process.pid != but])
+
+
+def _end(processes: list[psutil.Process], by: Callable[[psutil.Process], None] = psutil.Process.terminate) -> None:
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            by(process)
+    _, left = psutil.wait_procs(processes, timeout=GRACE)
+    if left and by is not psutil.Process.kill:
+        _end(left, psutil.Process.kill)
 
 
 def main() -> None:
@@ -48,13 +62,8 @@ def main() -> None:
         while not select.select([sys.stdin], [], [], POLL if dvc else None)[0]:
             if not alive(dvc):
                 snakemake.kill()
-    end = psutil.Process.terminate
     while left := [process for process in psutil.process_iter() if environment(process).get(MARK) == mark]:
-        for process in left:
-            with suppress(psutil.NoSuchProcess):
-                end(process)
-        psutil.wait_procs(left, timeout=GRACE)
-        end = psutil.Process.kill
+        _end(left)
 
 
 def started_by_dvc(snakemake: psutil.Process) -> psutil.Process | None:

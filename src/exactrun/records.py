@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
+from snakemake.exceptions import WorkflowError
 from snakemake.io import _IOFile, is_flagged
 from snakemake.jobs import Job
 from snakemake.logging import logger
@@ -173,7 +174,7 @@ class Persistence(FilePersistence):  # type: ignore[misc]
         taken = Taken(rule, self.root, _folders(self.root), self._serialize_param)
         taken.param_functions()
         if script:
-            for keys in _read(_config, script, self.root):
+            for keys in self._read(_config, script):
                 taken.config(keys)
         elif rule.shellcmd:
             taken.command(rule.shellcmd)
@@ -205,8 +206,16 @@ class Persistence(FilePersistence):  # type: ignore[misc]
     def _code_of(self, source: LocalSourceFile, rule: Any) -> str:
         """Name the code of a script; its libraries are this environment's unless the rule has one of its own."""
         libraries = not (rule.conda_env or rule.container_img or rule.env_modules)
-        code: str = _read(_script, source, self.root, libraries=libraries)
+        code: str = self._read(_script, source, libraries=libraries)
         return code
+
+    def _read(self, reader: Callable[..., Any], script: LocalSourceFile, **options: Any) -> Any:
+        """Read a script, or end the run with one line."""
+        path = Path(script.get_path_or_uri(secret_free=True))
+        try:
+            return reader(path.parent.resolve() / path.name, self.root, **options)
+        except ValueError as error:
+            end_run(self.dag.workflow, str(error))
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -331,13 +340,11 @@ def _refuse(path: str, reason: str | None) -> NoReturn:
     sys.exit(f"error: {path}: cannot be written: {reason}; Snakemake keeps its records there")
 
 
-def _read(reader: Callable[..., Any], script: LocalSourceFile, root: Path, **options: Any) -> Any:
-    """Read a script, or end the run with one line."""
-    path = Path(script.get_path_or_uri(secret_free=True))
-    try:
-        return reader(path.parent.resolve() / path.name, root, **options)
-    except ValueError as error:
-        sys.exit(f"error: {error}")
+def end_run(workflow: Any, message: str) -> NoReturn:
+    """End the run with one line: the scheduler would take an exit for a user's, and tell nobody the line."""
+    if workflow.scheduler is not None:
+        raise WorkflowError(message)
+    sys.exit(f"error: {message}")
 
 
 @functools.cache

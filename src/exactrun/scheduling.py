@@ -13,7 +13,7 @@ from typing import Any
 from snakemake.scheduling.job_scheduler import JobScheduler
 from snakemake.settings.enums import Quietness
 
-from exactrun.orphans import no_orphans
+from exactrun.orphans import end_children, no_orphans
 from exactrun.records import note_input
 
 WEIGHED = 500  # jobs; where more could start at once, the others start when one of these ends
@@ -24,7 +24,8 @@ class Scheduler(JobScheduler):  # type: ignore[misc]
     """Stops running jobs on SIGTERM and SIGINT, and lets none outlive it; weighs the most urgent jobs of each rule."""
 
     _stopped = False
-    _next = 0.0
+    _due = 0.0  # when the timer ends
+    _timer: threading.Timer | None = None
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -33,8 +34,9 @@ class Scheduler(JobScheduler):  # type: ignore[misc]
             self._executor.printjob = lambda job: None
         for executor in self._local():
             self._let_go_when_stopped(executor)
+        self._interrupted = signal.getsignal(signal.SIGINT)
         with contextlib.suppress(ValueError):  # not in the main thread
-            if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            if self._interrupted is not signal.SIG_IGN:
                 signal.signal(signal.SIGINT, self.exit_gracefully)
 
     def _local(self) -> list[Any]:
@@ -66,8 +68,14 @@ class Scheduler(JobScheduler):  # type: ignore[misc]
         submits_alone = self.workflow.remote_execution_settings.immediate_submit  # its jobs are meant to outlive it
         if self.dryrun or submits_alone or not self.workflow.is_main_process:
             return super().schedule()
-        with no_orphans():
+        with no_orphans() as watching:
             success = super().schedule()
+            if self._stopped:
+                end_children(but=watching)
+            else:  # what follows, such as `onsuccess`, goes on to its end
+                with contextlib.suppress(ValueError):  # not in the main thread
+                    signal.signal(signal.SIGTERM, lambda *_: None)
+                    signal.signal(signal.SIGINT, self._interrupted)
         if self._stopped:
             for executor in self._local():
                 executor.pool.shutdown()  # at once: what its threads waited for is gone
@@ -82,17 +90,20 @@ class Scheduler(JobScheduler):  # type: ignore[misc]
 
     def _schedule_reevalutation(self, delay: float) -> None:
         """Look at the jobs again after a while, not after a while for each look: the timers would start one another."""
-        if time.monotonic() >= self._next:  # else a timer is still to come
-            self._next = time.monotonic() + delay
-            timer = threading.Timer(delay, self._open_jobs.release)
-            timer.daemon = True  # the end of this process waits for none
-            timer.start()
+        now = time.monotonic()
+        if self._due <= now or now + delay < self._due:  # else a timer ends before
+            if self._timer:
+                self._timer.cancel()
+            self._due = now + delay
+            self._timer = threading.Timer(delay, self._open_jobs.release)
+            self._timer.daemon = True  # the end of this process waits for none
+            self._timer.start()
 
     @property
     def open_jobs(self) -> list[Any]:
         """Return the jobs to choose from, once it was decided again about those that may not need to run."""
         dag = self.workflow.dag
-        if dag.held and (wait := dag.wait_to_decide()):
+        if dag.held and (wait := dag.wait_to_decide(idle=self._last_job_selection_empty)):
             self._schedule_reevalutation(wait)
         elif dag.held:
             self.workflow.async_run(dag.decide_again())

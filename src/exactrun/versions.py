@@ -82,6 +82,8 @@ USED = {
     "snakemake.rules:Rule.__init__": "run_func shellcmd script notebook norun _conda_env _container_img env_modules",
     "snakemake.sourcecache": "LocalSourceFile infer_source_file",
     "snakemake.scheduling.job_scheduler:JobScheduler": "open_jobs",
+    "snakemake.workflow:Workflow": "scheduler",
+    "snakemake.exceptions": "WorkflowError",
     "snakemake.iocontainers:Namedlist": "_allitems",
     "snakemake.rules:Rule": "is_run",
     "snakemake.jobs:GroupJob": "rules",
@@ -92,7 +94,8 @@ USED = {
     "snakemake.persistence.file:FilePersistence.__init__": "_metadata_path _incomplete_path _lockdir",
     "snakemake.persistence:PersistenceBase": "_serialize_param",
     "snakemake.persistence:PersistenceBase.__init__": "max_checksum_file_size",
-    "snakemake.scheduling.job_scheduler:JobScheduler.__init__": "_executor _local_executor _open_jobs dryrun quiet",
+    "snakemake.scheduling.job_scheduler:JobScheduler.__init__": "_executor _local_executor _open_jobs "
+    "_last_job_selection_empty dryrun quiet",
     "snakemake.executors.local:Executor.__post_init__": "pool",
 }
 

@@ -65,6 +65,41 @@ def test_code_that_is_missing_or_broken(workflow: Callable[..., Study], content:
     assert not (study.path / "a.txt").exists()
 
 
+AFTER = """
+checkpoint first:
+    output:
+        directory("first"),
+    shell:
+        "mkdir {output}; touch {output}/1.txt"
+
+
+rule second:
+    input:
+        "first/{i}.txt",
+    output:
+        "second/{i}.txt",
+    script:
+        "x.py"
+
+
+rule last:
+    default_target: True
+    input:
+        lambda _: [f"second/{path.name}" for path in Path(checkpoints.first.get().output[0]).glob("*.txt")],
+    output:
+        "last.txt",
+    shell:
+        "cat {input} > {output}"
+"""
+
+
+def test_code_that_turns_out_to_be_broken_while_jobs_run(workflow: Callable[..., Study]) -> None:
+    said = workflow(AFTER, x__py="x = (").fails("snakemake", "--cores", "1")
+    assert "x.py:1: '(' was never closed" in said
+    assert "on user request" not in said
+    assert "Traceback" not in said
+
+
 def test_two_rules_with_one_output(workflow: Callable[..., Study]) -> None:
     """Also where nobody asks for it: each would make again what the other made."""
     rules = [f'rule {name}:\n    output: "{name}.txt", "shared.txt"\n    shell: "touch {{output}}"\n' for name in "ab"]
@@ -665,6 +700,14 @@ rule all:
     input:
         "results/shell.txt",
         "results/run.txt",
+        "results/emptied.txt",
+
+
+rule emptied:
+    output:
+        "results/emptied.txt",
+    shell:
+        "echo half > {output}; [ ! -e emptied ] || env -i FAULTS=$FAULTS sleep 600; echo whole > {output}"
 
 
 rule shell:
@@ -699,10 +742,11 @@ GRACE = 60.0  # seconds on a busy machine; the jobs would take 600
 def test_a_signal_ends_long_jobs(
     workflow: Callable[..., Study], number: signal.Signals, send: Callable[[int, int], None]
 ) -> None:
-    study = workflow(LONG, wait="")
-    outputs = [study.path / "results" / name for name in ("shell.txt", "run.txt")]
+    """Also those that run in an emptied environment, unless Snakemake is killed."""
+    study = workflow(LONG, wait="", **({} if number == signal.SIGKILL else {"emptied": ""}))
+    outputs = [study.path / "results" / name for name in ("shell.txt", "run.txt", "emptied.txt")]
     with subprocess.Popen(
-        ["snakemake", "--cores", "2"],
+        ["snakemake", "--cores", "3"],
         cwd=study.path,
         env=study.in_real_processes().env | {"FAULTS": str(study.path)},
         text=True,
@@ -721,9 +765,32 @@ def test_a_signal_ends_long_jobs(
         time.sleep(0.05)
     assert process.returncode not in (0, -signal.SIGTERM, -signal.SIGINT)
     assert "Traceback" not in said
-    (study.path / "wait").unlink()
-    assert study.snakemake().jobs == {"results/shell.txt", "results/run.txt"}
-    assert [path.read_text().strip() for path in outputs] == ["whole", "whole"]
+    for name in ("wait", "emptied"):
+        (study.path / name).unlink(missing_ok=True)
+    made = {"results/shell.txt", "results/run.txt", "results/emptied.txt"}
+    assert made - study.snakemake().jobs <= ({"results/emptied.txt"} if number == signal.SIGKILL else set())
+    assert [path.read_text().strip() for path in outputs] == ["whole"] * 3
+
+
+HOOK = """
+onsuccess:
+    import time
+    open("begun", "w").close()
+    for _ in range(10):
+        time.sleep(0.1)
+    open("ended", "w").close()
+"""
+
+
+def test_a_signal_after_the_last_job_lets_hooks_end(workflow: Callable[..., Study]) -> None:
+    study = workflow(HOOK + CHAIN)
+    with subprocess.Popen(["snakemake", "--cores", "1"], cwd=study.path, env=study.in_real_processes().env) as process:
+        while not (study.path / "begun").exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.terminate()
+    assert process.returncode == 0
+    assert (study.path / "ended").exists()
 
 
 def left(study: Study) -> list[psutil.Process]:

@@ -1,6 +1,6 @@
 # Does weight sharing, and do auxiliary losses, help a small network compare two digits?
 #
-# The steps, in the order in which data flows. params.yaml says what is computed, src/digitpairs/plan.py works it out.
+# The steps, in the order in which data flows. params.yaml says what is computed, src/digitpairs/plan.py and runs.py work it out.
 include: "rules/common.smk"  # params.yaml, exact reruns, the environment of the steps
 include: "rules/training.smk"  # functions of the training rules
 include: "rules/progress.smk"  # progress on the console

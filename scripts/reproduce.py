@@ -41,7 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("targets", nargs="*", help="results to build, such as results/grid.csv; default: all")
     parser.add_argument("--folder", type=Path, help="new, or to be continued; default: in the cache, by revision")
-    parser.add_argument("--output", type=Path, default=ROOT / CERTIFICATE, help="json; default: %(default)s")
+    parser.add_argument("--output", type=Path, help=f"json; default: {CERTIFICATE}, of targets beside them")
     args = parser.parse_args()
     revision = git(ROOT, "rev-parse", "HEAD")
     default = REPRODUCTIONS / revision[:12]
@@ -67,9 +67,10 @@ def main() -> None:
         "machine": machine(),
         "versions": versions(),
     }
-    write_atomically(args.output, (json.dumps(certificate, indent=2, allow_nan=False) + "\n").encode())
+    output = args.output or (folder if args.targets else ROOT) / CERTIFICATE
+    write_atomically(output, (json.dumps(certificate, indent=2, allow_nan=False) + "\n").encode())
     print(comparison.tell(comparisons, differing))
-    print(f"Written: {args.output}")
+    print(f"Written: {output}")
     if differing:
         sys.exit(1)
 

@@ -45,7 +45,12 @@ class Cache(OutputFileCache):  # type: ignore[misc]
         self._missed: dict[Any, float] = {}  # when a job was found not to be in the cache, so that it began
 
     async def store(self, job: Any) -> None:
-        """Copy a job's output into the cache, and write the checksums last: without them there is no entry."""
+        """Copy a job's output into the cache, and write the checksums last: without them there is no entry.
+
+        Nothing of a run that was stopped: its jobs were ended, whatever they say of their success.
+        """
+        if job.dag.workflow.scheduler.stopped:
+            return
         now = time.time()
         seconds = now - self._missed.pop(job, now)
         pairs = await self.get_outputfiles_and_cachefiles(job)
@@ -94,6 +99,8 @@ def intact(entry: Path) -> bool:
         noted, seconds = _noted(entry)
         found = _seal(entry, seconds)
     except FileNotFoundError:
+        return False
+    if not seconds:  # of an older version
         return False
     if noted != found:
         logger.warning(f"{entry}: damaged, its content does not match its checksum; it is made again.")

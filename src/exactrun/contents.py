@@ -14,7 +14,8 @@ def checksum(path: Path, *, known: bool = False) -> str:
     """Return the SHA-256 of a file, or of the names and contents of all files in a directory, in hex digits.
 
     A link in a directory that leads to no file stands for where it leads; a pipe or device, which cannot be read again,
-    for its kind, and so does a file in a directory that may not be read. What is removed meanwhile is not in it.
+    for its kind. Of a file in a directory that may not be read, the name alone counts; one that is removed meanwhile
+    is not in it.
 
     Args:
         path: The file or directory.
@@ -29,8 +30,8 @@ def checksum(path: Path, *, known: bool = False) -> str:
             content = read(file)
         except FileNotFoundError:
             continue
-        except OSError:
-            content = _kind(file)
+        except PermissionError:
+            content = "may not be read"
         listing.update(name + b"\0" + content.encode() + b"\n")
     return listing.hexdigest()
 
@@ -46,13 +47,9 @@ def _read(path: Path) -> str:
     if path.is_symlink() and not path.is_file():
         return hashlib.sha256(os.fsencode(path.readlink())).hexdigest()
     if not path.is_file():
-        return _kind(path)
+        return hashlib.sha256(str(stat.S_IFMT(path.stat().st_mode)).encode()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _kind(path: Path) -> str:
-    return hashlib.sha256(str(stat.S_IFMT(path.stat().st_mode)).encode()).hexdigest()
 
 
 def _known(path: Path) -> str:

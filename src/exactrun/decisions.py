@@ -172,11 +172,14 @@ class ContentDAG(DAG):  # type: ignore[misc]
         logger.info(f"Why these steps would run:\n{because}\n")
 
     def _complete_reason(self, job: Any) -> None:
-        """Find the reasons of its own that a job has which follows others: Snakemake looks for none there."""
+        """Find the reasons of its own that a job has which follows others: Snakemake looks for none there.
+
+        Those that take reading files are told in a dry run alone.
+        """
         reason, persistence = self.reason(job), self.workflow.persistence
         reason.params_changed = persistence.params_changed(job)
         unknown = any(Path(path).exists() and self._has_no_record(path) for path in job.output)
-        if reason.updated_input_run and not unknown and persistence.has_metadata(job):
+        if self.workflow.dryrun and reason.updated_input_run and not unknown and persistence.has_metadata(job):
             reason.code_changed = any(persistence.code_changed(job))
             reason.input_changed = any(persistence.input_changed(job))
             others = (path for path in job.input if path not in reason.updated_input_run)
@@ -187,7 +190,9 @@ class ContentDAG(DAG):  # type: ignore[misc]
         if path.is_storage or path.is_ancient or not Path(path).exists():
             return False
         recorded = self.workflow.persistence.input_checksums(job, path) - {None}
-        return bool(recorded - {f"sha256:{checksum(Path(path), known=True)}"})
+        with contextlib.suppress(OSError):  # the job itself will tell
+            return bool(recorded - {f"sha256:{checksum(Path(path), known=True)}"})
+        return False
 
 
 def _waits_for_checkpoint(job: Any) -> bool:

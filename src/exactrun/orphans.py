@@ -10,8 +10,9 @@ import os
 import select
 import subprocess
 import sys
+import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 
 import psutil  # type: ignore[import-untyped]
@@ -22,35 +23,54 @@ GRACE = 1.0  # seconds for a job to end by itself
 
 
 @contextmanager
-def no_orphans() -> Iterator[int]:
-    """Mark all child processes; none outlives this process or the end of the block. Yield the watching process's id."""
-    mark = uuid.uuid4().hex
+def no_orphans() -> Iterator[Callable[[], None]]:
+    """Mark all child processes; none outlives this process or the end of the block.
+
+    Yield a function that ends at once what was started meanwhile, also jobs that lost the mark, as by `env -i`.
+    """
+    mark, before = uuid.uuid4().hex, set(psutil.Process().children())
     command = [sys.executable, "-P", __file__, mark, str(os.getpid())]  # -P: no module beside this file is in the way
     # A session of its own: what is sent to Snakemake's process group does not reach it. Without a mark: where this
     # Snakemake is a job of another one, that must not end with it who ends this one's jobs.
     outer = os.environ.pop(MARK, None)
-    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as watching:  # noqa: S603
+    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True):  # noqa: S603
         os.environ[MARK] = mark
         try:
-            yield watching.pid
+            yield lambda: _end(_started_since(before))
         finally:
             del os.environ[MARK]
             if outer is not None:
                 os.environ[MARK] = outer
 
 
-def end_children(but: int) -> None:
-    """End all that this process started but for one process; also jobs without the mark, as `env -i` takes it away."""
-    _end([process for process in psutil.Process().children(recursive=True) if process.pid != but])
+def _started_since(before: Collection[psutil.Process]) -> list[psutil.Process]:
+    """Return the processes below this one that were started meanwhile; those that watch end by themselves."""
+    new = [child for child in psutil.Process().children() if child not in before]
+    found = [*new, *(process for child in new for process in _below(child))]
+    return [process for process in found if __file__ not in _command(process)]
 
 
-def _end(processes: list[psutil.Process], by: Callable[[psutil.Process], None] = psutil.Process.terminate) -> None:
-    for process in processes:
-        with suppress(psutil.NoSuchProcess):
-            by(process)
-    _, left = psutil.wait_procs(processes, timeout=GRACE)
-    if left and by is not psutil.Process.kill:
-        _end(left, psutil.Process.kill)
+def _below(process: psutil.Process) -> list[psutil.Process]:
+    with suppress(psutil.Error):
+        return list(process.children(recursive=True))
+    return []
+
+
+def _command(process: psutil.Process) -> list[str]:
+    with suppress(psutil.Error):
+        return list(process.cmdline())
+    return []
+
+
+def _end(processes: list[psutil.Process]) -> None:
+    """Terminate processes, and kill what is left after a while; whoever started them is told how they ended."""
+    for end in (psutil.Process.terminate, psutil.Process.kill):
+        for process in processes:
+            with suppress(psutil.Error):  # it is gone, or another user's
+                end(process)
+        until = time.monotonic() + GRACE
+        while (processes := list(filter(alive, processes))) and time.monotonic() < until:
+            time.sleep(0.02)
 
 
 def main() -> None:

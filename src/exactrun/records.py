@@ -158,8 +158,8 @@ class Persistence(FilePersistence):  # type: ignore[misc]
             source = job._path_to_source_file(path)
             if not isinstance(source, LocalSourceFile):  # what comes from elsewhere is named by its version
                 return []
-            return [repr(self._code_of(source, job.rule)), *self._of_snakefile(job.rule, source).params()]
-        return [*self._of_snakefile(job.rule).params()]
+            return [repr(self._code_of(source, job.rule)), *self._of_snakefile(job.rule, source).params]
+        return self._of_snakefile(job.rule).params
 
     def _serialize_param_builtin(self, value: Any) -> Any:
         """Spell sets in one order, and objects that Snakemake leaves out, such as dates."""

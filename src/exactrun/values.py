@@ -13,8 +13,8 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial, reduce
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, partial, reduce
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
@@ -70,8 +70,9 @@ class Taken:
         """Take a function of the Snakefile, such as a rule's block, and what its names stand for."""
         before = self.names, self.place
         if function.__globals__ is not self.names:
+            file = os.path.relpath(function.__code__.co_filename, self.root)
             self.names = function.__globals__
-            self.place = "" if self.names is self.own else f"{Path(function.__code__.co_filename).name}:"
+            self.place = "" if self.names is self.own else f"{file}:"
         if self.place + name not in self.code and (nodes := _nodes(self.workflow, function)):
             body: ast.AST = ast.Module(body=nodes, type_ignores=[])
             if name == BLOCK:  # its name and signature are Snakemake's, and differ between versions; so do its marks
@@ -183,12 +184,12 @@ class Taken:
                 text = text.replace(place, ".")
             self.values[self.place + name] = text if len(text) <= MOST else digests.digest(text.encode())
 
-    def params(self) -> Iterator[str]:
-        """Yield the code and the values, each as one param, if there are any."""
-        if self.code:
-            yield repr(" ".join(f"{name}={self.code[name]}" for name in sorted(self.code)))
-        if self.values:
-            yield repr(shlex.join(f"--{name}={self.values[name]}" for name in sorted(self.values)))
+    @cached_property
+    def params(self) -> list[str]:
+        """The code and the values, each as one param, if there are any, once all has been taken."""
+        code = " ".join(f"{name}={self.code[name]}" for name in sorted(self.code))
+        values = shlex.join(f"--{name}={self.values[name]}" for name in sorted(self.values))
+        return [repr(text) for text in (code, values) if text]
 
 
 def spelled(value: Any) -> str | None:

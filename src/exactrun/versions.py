@@ -45,6 +45,7 @@ REPLACED = {
     "snakemake.caching.local:OutputFileCache.exists": "self job",
     "snakemake.scheduling.job_scheduler:JobScheduler._schedule_reevalutation": "self delay",
     "snakemake.scheduling.job_scheduler:JobScheduler.run": "self jobs executor",
+    "snakemake.scheduling.job_scheduler:JobScheduler.job_selector": "self jobs",
     "snakemake.scheduling.job_scheduler:JobScheduler.schedule": "self",
     "snakemake.scheduling.job_scheduler:JobScheduler.exit_gracefully": "self args",
     "snakemake.executors.local:Executor.cancel": "self",
@@ -95,7 +96,7 @@ USED = {
     "snakemake.persistence:PersistenceBase": "_serialize_param",
     "snakemake.persistence:PersistenceBase.__init__": "max_checksum_file_size",
     "snakemake.scheduling.job_scheduler:JobScheduler.__init__": "_executor _local_executor _open_jobs "
-    "_last_job_selection_empty dryrun quiet",
+    "dryrun quiet resources",
     "snakemake.executors.local:Executor.__post_init__": "pool",
 }
 

@@ -22,7 +22,7 @@ from snakemake.io import IOFile
 from snakemake.persistence import MetadataRecord
 
 import exactrun
-from exactrun import cache, contents, decisions, records, reruns, scheduling, versions
+from exactrun import cache, contents, decisions, orphans, records, reruns, scheduling, versions
 
 
 @pytest.fixture
@@ -166,6 +166,22 @@ def test_a_file_that_was_unpacked_anew_is_read_anew(tmp_path: Path) -> None:
     assert found[0] != found[1]
 
 
+def test_a_directory_in_which_others_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as one of logs: a file goes while it is read, another one may not be read (root may read all)."""
+    (tmp_path / "kept").touch()
+    found = contents.checksum(tmp_path)
+    monkeypatch.setattr(contents, "files", lambda folder: [folder / "kept", folder / "gone"])
+    assert contents.checksum(tmp_path) == contents.checksum(tmp_path, known=True) == found
+
+    def refuse(path: Path) -> str:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(contents, "_read", refuse)
+    assert contents.checksum(tmp_path) != found
+    with pytest.raises(PermissionError):
+        contents.checksum(tmp_path / "kept")
+
+
 @pytest.mark.parametrize("change", ["content", "name", "more", "less"])
 def test_a_directory_is_not_as_it_was_made(persistence: Any, change: str) -> None:
     folder = Path("made")
@@ -251,6 +267,7 @@ class CachedJob:
         self.pair = (output, entry)
         self.dag = self.workflow = self.persistence = self
         self.took: dict[str, float] = {}
+        self.scheduler = SimpleNamespace(stopped=False)
 
 
 @pytest.fixture
@@ -339,16 +356,15 @@ def test_an_entry_that_is_not_ours_is_skipped(
 def test_a_timer_is_not_started_while_another_is_to_come() -> None:
     """Otherwise each look at the jobs would lead to one more look a second, for as long as the run takes."""
     scheduler = object.__new__(scheduling.Scheduler)
-    scheduler._open_jobs = threading.Semaphore(0)
+    scheduler._open_jobs, scheduler._due = threading.Semaphore(0), {}
     for looks in (10, 1):
         for _ in range(looks):
             scheduler._schedule_reevalutation(0.2)
         assert scheduler._open_jobs.acquire(timeout=10)
         assert not scheduler._open_jobs.acquire(timeout=0.4)
-    assert time.monotonic() >= scheduler._due
-    # An earlier end takes the place of a later one.
+    # One for another purpose is.
     scheduler._schedule_reevalutation(600)
-    scheduler._schedule_reevalutation(0.1)
+    scheduler._look_again("decide", 0.1)
     assert scheduler._open_jobs.acquire(timeout=60)
 
 
@@ -429,6 +445,40 @@ def test_what_is_decided_again_forgets_no_retry_and_no_temporary_file(monkeypatc
     assert dag.wait_to_decide(idle=False) == pytest.approx(dag.wait_to_decide(idle=True) + 8 * 60, abs=30)
     dag._ready_jobs.clear()
     assert dag.wait_to_decide(idle=False) == 0
+
+
+def test_what_is_ready_and_cannot_start_leaves_processors_idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    scheduler = object.__new__(scheduling.Scheduler)
+    found: list[str] = []
+    monkeypatch.setattr(snakemake.scheduling.job_scheduler.JobScheduler, "job_selector", lambda *_: found)
+    for resources, idle in (({"_cores": 1}, True), ({"_cores": 0}, False), ({"_cores": 9, "_nodes": 0}, False)):
+        scheduler.resources = resources
+        scheduler.job_selector([])
+        assert scheduler._idle == idle
+    found.append("job")
+    scheduler.resources = {"_cores": 1}
+    assert scheduler.job_selector([]) == found
+    assert not scheduler._idle
+
+
+def test_a_stop_ends_what_was_started_meanwhile_alone() -> None:
+    """And leaves it to whoever waits for a job to learn that it was ended: it would count as a success."""
+    with subprocess.Popen(["sleep", "600"]) as before, orphans.no_orphans() as end_jobs:
+        jobs = [subprocess.Popen(["env", "-i", "sleep", "600"]) for _ in range(20)]
+        end_jobs()
+        assert {job.wait(timeout=60) for job in jobs} == {-signal.SIGTERM}
+        assert before.poll() is None
+        before.kill()
+
+
+def test_a_stopped_run_leaves_nothing_in_the_cache(cell_cache: Any, tmp_path: Path) -> None:
+    output, entry = tmp_path / "half", tmp_path / "cache/entry"
+    output.write_text("half")
+    job = CachedJob(output, entry)
+    job.scheduler.stopped = True
+    run(cell_cache.store(job))
+    assert not run(cell_cache.exists(job))
+    assert not entry.exists()
 
 
 def test_a_second_signal_does_not_disturb_the_end() -> None:

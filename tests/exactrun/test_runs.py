@@ -517,55 +517,6 @@ def test_a_dry_run_tells_what_runs_anyway_from_what_may_follow(workflow: Callabl
     assert "b\n    its output is not there\n" in study.snakemake("--dry-run").output
 
 
-BUSY = """
-rule all:
-    input:
-        "last.txt",
-
-
-rule busy:
-    output:
-        "busy.txt",
-    shell:
-        "for i in $(seq 1500); do echo > work/t$i; rm work/t$i; done; echo > {output}"
-
-
-rule before:
-    output:
-        "before.txt",
-    shell:
-        "sleep 0.2; echo > {output}"
-
-
-rule reading:
-    input:
-        "work",
-        "before.txt",
-    output:
-        "read.txt",
-    shell:
-        "sleep 0.2; echo > {output}"
-
-
-rule last:
-    input:
-        "busy.txt",
-        "read.txt",
-    output:
-        "last.txt",
-    shell:
-        "echo > {output}"
-"""
-
-
-def test_a_folder_in_which_others_work(workflow: Callable[..., Study]) -> None:
-    """Such as one of logs: files go while it is read, and some may not be read."""
-    study = workflow(BUSY, **{f"work/{number}": "" for number in range(300)})
-    (study.path / "work/refused").symlink_to("/proc/self/mem")  # also for root
-    assert study.snakemake("--cores", "4").jobs == {"busy.txt", "before.txt", "read.txt", "last.txt"}
-    assert study.snakemake().jobs == set()
-
-
 UNUSUAL = """
 rule all:
     input:

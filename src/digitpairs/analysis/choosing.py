@@ -29,7 +29,8 @@ def stability(grid: pd.DataFrame, model: str, rule: str, chosen: Mapping[str, An
     n = values.shape[1]
     shares = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), DRAWS).T / n
     drawn = (values @ shares).round(12)
-    variances = (values**2 @ shares - drawn**2).round(12)
+    around = values - values.mean(axis=1, keepdims=True)
+    variances = (around**2 @ shares - (around @ shares) ** 2).round(12)
     # Of equal means the least deviation, of ties the first, which is the cheapest.
     best = np.where(drawn == drawn.min(axis=0), variances, np.inf).argmin(axis=0)
     means = values.mean(axis=1).round(12)

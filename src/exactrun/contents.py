@@ -53,7 +53,10 @@ def _read(path: Path) -> str:
 
 
 def _known(path: Path) -> str:
-    status = path.stat() if path.exists() else path.lstat()
+    try:
+        status = path.stat()
+    except OSError:  # a link that leads nowhere, or to itself
+        status = path.lstat()
     # The time of the last change, too, which nobody can set: an archive brings its own times of modification.
     return _read_at(path, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 

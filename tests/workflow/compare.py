@@ -1,6 +1,6 @@
 """Make the table of docs/reruns.md: which jobs a dry run lists after a change, here and without what this project adds.
 
-    python tests/workflow/compare.py
+    PYTHONPATH=src python tests/workflow/compare.py
 
 Needed are the jobs that this project lists; tests/workflow/test_matrix.py shows that they are the right ones.
 """

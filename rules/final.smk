@@ -2,12 +2,6 @@
 # each round. Where the paper's rule, by test error, chooses another configuration, `resampled_by_test` has its rounds.
 
 
-def final_training(wildcards):
-    """Return the arguments of a protocol's final rounds."""
-    by = "test" if wildcards.protocol == BY_TEST else "chosen"
-    return runs.final(chosen(wildcards.model, by), **wildcards)
-
-
 rule final:
     input:
         pairs=once_chosen(runs.final_pairs),

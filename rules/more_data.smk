@@ -1,11 +1,6 @@
 # Beyond the paper: more training pairs, from the full MNIST.
 
 
-def larger_training(wildcards):
-    """Return the arguments of a training run on more pairs."""
-    return runs.larger(chosen(study.more_data.configurations[wildcards.model]), **wildcards)
-
-
 # Neither versioned nor pushed: they hold most of MNIST. MNIST's content is known, so where it lies changes nothing.
 rule more_pairs:
     output:

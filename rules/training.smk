@@ -37,6 +37,17 @@ def of_chosen(training):
     return lambda wildcards: training(chosen(wildcards.model), **wildcards)
 
 
+def final_training(wildcards):
+    """Return the arguments of a protocol's final rounds."""
+    by = "test" if wildcards.protocol == BY_TEST else "chosen"
+    return runs.final(chosen(wildcards.model, by), **wildcards)
+
+
+def larger_training(wildcards):
+    """Return the arguments of a training run on more pairs."""
+    return runs.larger(chosen(study.more_data.configurations[wildcards.model]), **wildcards)
+
+
 def once_chosen(pairs):
     """Return the datasets, by wildcards, of a step that waits for the selection."""
 

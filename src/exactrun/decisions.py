@@ -1,7 +1,6 @@
 """Which jobs run: for reasons of content, decided again before each job starts."""
 
 import contextlib
-import itertools
 import os
 import signal
 import sys
@@ -136,16 +135,12 @@ class ContentDAG(DAG):  # type: ignore[misc]
         self._deferred_temp_jobs.extend(dropped)  # nobody else may be left to use their input
         if not self.checkpoint_jobs:
             for job in self._deferred_temp_jobs:
-                if any(path.is_storage or Path(path).exists() for path in self._temp_files(job)):
+                temporary = [*job.temp_output, *self.temp_input(job)]
+                if any(path.is_storage or Path(path).exists() for path in temporary):
                     await self.handle_temp(job)
             self._deferred_temp_jobs.clear()
         self._decided = time.monotonic()
         self._took = self._decided - began
-
-    def _temp_files(self, job: Any) -> set[Any]:
-        """Return the `temp()` files that a job makes or takes."""
-        taken = (paths & maker.temp_output for maker, paths in self.dependencies[job].items())
-        return {*job.temp_output, *itertools.chain.from_iterable(taken)}
 
     async def _is_recorded(self, path: Any, job: Any) -> bool:
         """Return True if an input has the content that a job's records tell; `--touch` lets it be absent."""
@@ -179,8 +174,10 @@ class ContentDAG(DAG):  # type: ignore[misc]
         """
         reason, persistence = self.reason(job), self.workflow.persistence
         reason.params_changed = persistence.params_changed(job)
+        if not (self.workflow.dryrun and reason.updated_input_run):
+            return
         unknown = any(Path(path).exists() and self._has_no_record(path) for path in job.output)
-        if self.workflow.dryrun and reason.updated_input_run and not unknown and persistence.has_metadata(job):
+        if not unknown and persistence.has_metadata(job):
             reason.code_changed = any(persistence.code_changed(job))
             reason.input_changed = any(persistence.input_changed(job))
             others = (path for path in job.input if path not in reason.updated_input_run)

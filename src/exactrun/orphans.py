@@ -14,9 +14,13 @@ import time
 import uuid
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
+from itertools import chain
+from typing import TypeVar
 
 import psutil  # type: ignore[import-untyped]
 
+Answer = TypeVar("Answer")
 MARK = "SNAKEMAKE_RUN"
 POLL = 1.0  # seconds between two looks at whether DVC is there
 GRACE = 1.0  # seconds for a job to end by itself
@@ -46,20 +50,8 @@ def no_orphans() -> Iterator[Callable[[], None]]:
 def _started_since(before: Collection[psutil.Process]) -> list[psutil.Process]:
     """Return the processes below this one that were started meanwhile; those that watch end by themselves."""
     new = [child for child in psutil.Process().children() if child not in before]
-    found = [*new, *(process for child in new for process in _below(child))]
-    return [process for process in found if __file__ not in _command(process)]
-
-
-def _below(process: psutil.Process) -> list[psutil.Process]:
-    with suppress(psutil.Error):
-        return list(process.children(recursive=True))
-    return []
-
-
-def _command(process: psutil.Process) -> list[str]:
-    with suppress(psutil.Error):
-        return list(process.cmdline())
-    return []
+    found = [*new, *chain.from_iterable(_ask(partial(child.children, recursive=True), []) for child in new)]
+    return [process for process in found if __file__ not in _ask(process.cmdline, [])]
 
 
 def _end(processes: list[psutil.Process]) -> None:
@@ -103,10 +95,15 @@ def alive(process: psutil.Process | None) -> bool:
 
 def environment(process: psutil.Process) -> dict[str, str]:
     """Return a process's environment, empty for one that ended or is another user's."""
+    return _ask(process.environ, {})
+
+
+def _ask(question: Callable[[], Answer], otherwise: Answer) -> Answer:
+    """Return what a process answers; one that ended, or is another user's, does not."""
     try:
-        return dict(process.environ())
+        return question()
     except psutil.Error:
-        return {}
+        return otherwise
 
 
 if __name__ == "__main__":

@@ -124,12 +124,11 @@ class Persistence(FilePersistence):  # type: ignore[misc]
         Its maker ran for other jobs, in a run that did not make this one's output.
         """
         found = set()
-        for maker, paths in self.dag.dependencies[job].items() if self.dag is not None else ():
-            for path in paths & maker.temp_output:
-                record = self._read_record(self._get_key(path))
-                made = record.input_checksums.get(str(path)) if record else None
-                if made and not Path(path).exists() and self.input_checksums(job, path) - {f"sha256:{made}", None}:
-                    found.add(path)
+        for path in self.dag.temp_input(job) if self.dag is not None else ():
+            record = self._read_record(self._get_key(path))
+            made = record.input_checksums.get(str(path)) if record else None
+            if made and not Path(path).exists() and self.input_checksums(job, path) - {f"sha256:{made}", None}:
+                found.add(path)
         return found
 
     def has_no_checksum(self, path: _IOFile) -> bool:

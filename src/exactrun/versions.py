@@ -65,6 +65,7 @@ CALLED = {
     "snakemake.parser:parse": "path workflow linemap overwrite_shellcmd rulecount",
     "snakemake.caching.hash:ProvenanceHashMap._get_provenance_hash": "self job",
     "snakemake.dag:DAG.handle_temp": "self job",
+    "snakemake.dag:DAG.temp_input": "self job",
     "snakemake.persistence:PersistenceBase._get_key": "self f",
     "snakemake.persistence:PersistenceBase.metadata": "self target",
     "snakemake.persistence:PersistenceBase.cleanup": "self job",

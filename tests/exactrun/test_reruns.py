@@ -381,7 +381,7 @@ def test_of_many_ready_jobs_the_first_by_priority_are_weighed(dryrun: bool, weig
 
 
 class Single:
-    input, group, is_checkpoint = ("input",), None, False
+    input, group, is_checkpoint, temp_output = ("input",), None, False, ()
 
     def is_group(self) -> bool:
         return False
@@ -420,7 +420,7 @@ class Decided(decisions.ContentDAG):
         self._ready_jobs.clear()
         self.needed.clear()
 
-    def _temp_files(self, job: Single) -> Any:
+    def temp_input(self, job: Single) -> Any:
         return [SimpleNamespace(is_storage=True)]
 
     async def handle_temp(self, job: Single) -> None:

@@ -12,6 +12,7 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from math import isnan
 from pathlib import Path
 from statistics import fmean, median, stdev
 from typing import Any
@@ -71,13 +72,17 @@ def seconds(function: Callable[[], object], device: str) -> float:
 
 
 def speeds(model: str, batch_size: int, splits: Splits, repetitions: int, device: str) -> dict[str, Any]:
-    """Return milliseconds of an epoch of one network, and how many times as fast as the others ours is."""
+    """Return milliseconds of an epoch of one network, and how many times as fast as the others ours is.
+
+    Ours and vmap train as many networks at once. The ordinary loop's convolutions use TF32, as torch does by default.
+    """
     stack = make_stack(model, batch_size, splits, device)
-    nets = [models.load(model)(**own_options(model)) for _ in range(1 + ROUNDS)]
+    size = stack.ensemble.size
+    nets = [models.load(model)(**own_options(model)) for _ in range(1 + size)]
     variants: dict[str, tuple[Callable[[], object], int]] = {
         "ordinary loop": (ordinary(nets[0], splits.train, batch_size, device), 1),
-        "vmap": (vmapped(nets[1:], splits.train, batch_size, device), ROUNDS),
-        "ours": (lambda: stack.train_epoch(EPOCHS), stack.ensemble.size),
+        "vmap": (vmapped(nets[1:], splits.train, batch_size, device), size),
+        "ours": (lambda: stack.train_epoch(EPOCHS), size),
     }
     taken: dict[str, list[float]] = defaultdict(list)
     for repetition in range(repetitions + 1):
@@ -91,6 +96,7 @@ def speeds(model: str, batch_size: int, splits: Splits, repetitions: int, device
     return {
         "model": model,
         "batch_size": batch_size,
+        "networks": size,
         "repetitions": repetitions,
         "milliseconds_per_model_epoch": {name: 1000 * median(values) for name, values in taken.items()},
         "times_as_fast_as": {
@@ -102,12 +108,22 @@ def speeds(model: str, batch_size: int, splits: Splits, repetitions: int, device
 
 
 def busy(model: str, batch_size: int, splits: Splits, device: str) -> dict[str, Any]:
-    """Return the kernels of a step, and the share of an epoch's time in which the GPU works on one."""
+    """Return the kernels of a step, and the share of an epoch's time in which the GPU works on one.
+
+    The profiler makes the pauses between kernels longer, so the time is that of other epochs, without it.
+    """
     stack = make_stack(model, batch_size, splits, device)
     stack.train_epoch(EPOCHS)
     epochs = 3
+
+    def train() -> None:
+        for _ in range(epochs):
+            stack.train_epoch(EPOCHS)
+
+    taken = median(seconds(train, device) for _ in range(5))
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
-        taken = seconds(lambda: [stack.train_epoch(EPOCHS) for _ in range(epochs)], device)
+        train()
+        wait(device)
     spans = sorted(
         (event.time_range.start, event.time_range.end) for event in profile.events() if event.device_type.name == "CUDA"
     )
@@ -146,13 +162,13 @@ def bits(model: str, batch_size: int, splits: Splits, device: str) -> dict[str, 
 
 
 def whole_grid(splits: Splits, device: str) -> tuple[float, dict[tuple[str, int, float, int], list[float]]]:
-    """Train all cells of Table I in this process; return the seconds and each cell's test errors."""
+    """Train and evaluate all cells of Table I in this process; return the seconds and each cell's test errors."""
     errors: dict[tuple[str, int, int], Tensor] = {}
     start = time.perf_counter()
     work = []
-    tests = {}
+    evaluated = {}
     for model, (epochs, sizes) in TABLE_1.items():
-        tests[model] = Dataset([splits.test], models.load(model).branches, device)
+        evaluated[model] = [Dataset([split], models.load(model).branches, device) for split in splits]
         for size in sizes:
             stream = torch.cuda.Stream() if device == "cuda" else None
             work.append((model, size, epochs, make_stack(model, size, splits, device), stream))
@@ -165,7 +181,7 @@ def whole_grid(splits: Splits, device: str) -> tuple[float, dict[tuple[str, int,
             with torch.cuda.stream(stream if epoch > 1 else None):
                 stack.train_epoch(EPOCHS)
                 if epoch in epochs:
-                    errors[model, size, epoch] = evaluate(stack.ensemble, tests[model])[1]
+                    *_, errors[model, size, epoch] = (evaluate(stack.ensemble, data)[1] for data in evaluated[model])
         if epoch == 1:
             wait(device)
     wait(device)
@@ -190,7 +206,10 @@ def agreement(cells: dict[tuple[str, int, float, int], list[float]], reference: 
             others[key].append(float(row["test_error"] or "nan"))
     found = []
     for model in TABLE_1:
-        differences = [fmean(own) - fmean(others[key]) for key, own in cells.items() if key[0] == model]
+        pairs = [(fmean(own), fmean(others[key])) for key, own in cells.items() if key[0] == model and key in others]
+        differences = [own - other for own, other in pairs if not isnan(own - other)]  # nan: training diverged
+        if len(differences) < 2:
+            continue
         spread = 1.96 * stdev(differences) / len(differences) ** 0.5
         mean = fmean(differences)
         found.append(
@@ -216,9 +235,14 @@ def main() -> None:
     card = torch.cuda.get_device_name() if args.device == "cuda" else "the processor"
     results: dict[str, Any] = {"card": card, "torch": torch.__version__, "speeds": [], "busy": [], "bits": []}
 
+    def write() -> None:
+        if args.output:
+            args.output.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+
     def say(kind: str, result: dict[str, Any]) -> None:
         results[kind].append(result)
         print(kind, json.dumps(result), flush=True)
+        write()
 
     print(card, torch.__version__, flush=True)
     for model, size in TIMED:
@@ -230,11 +254,13 @@ def main() -> None:
         taken, cells = whole_grid(splits, args.device)
         results["grid"] = {"cells": len(cells), "rounds": ROUNDS, "seconds": taken}
         print("grid", json.dumps(results["grid"]), flush=True)
+        write()
         if args.reference.exists():
             results["agreement"] = agreement(cells, args.reference)
             print("agreement", json.dumps(results["agreement"]), flush=True)
-    if args.output:
-        args.output.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+            write()
+        else:
+            print(f"agreement: not known, as {args.reference} is not there", flush=True)
 
 
 if __name__ == "__main__":

@@ -63,8 +63,10 @@ try:
     study = load_params("params.yaml")
     # A cell is computed once per machine: an exported SNAKEMAKE_OUTPUT_CACHE may name a folder that a team shares.
     cache = folders.cell_cache(os.getenv("SNAKEMAKE_OUTPUT_CACHE"), instead=Path(".snakemake/cells"))
-    # Snakemake has `nodes` where an executor gives steps to other machines.
-    device = devices.resolve(study.train.device, elsewhere=workflow.resource_settings.nodes is not None)
+    # Snakemake has `nodes` where an executor gives steps to other machines. A process that it starts there for a step
+    # does as the first one decided: the step may need no GPU, and so have none.
+    told = study.train.device == "cuda" and not workflow.is_main_process
+    device = devices.resolve(study.train.device, elsewhere=told or workflow.resource_settings.nodes is not None)
 except StudyError as error:
     sys.exit(f"error: {error}")  # a WorkflowError would add where it was raised
 

@@ -25,7 +25,7 @@ rule larger_cell:
     cache: "omit-software"
     resources:
         gpu=GPUS,
-        mem_mb=lambda wildcards, attempt: attempt * megabytes(runs.larger_n_pairs(**wildcards)),
+        mem_mb=memory(runs.larger_n_pairs),
         runtime=lambda wildcards, attempt: attempt * runs.larger_minutes(**wildcards),
     params:
         arguments=larger_training,

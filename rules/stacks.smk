@@ -13,7 +13,7 @@ rule stack:
     priority: lambda wildcards: -int(wildcards.batch_size)  # the longest first
     resources:
         gpu=GPUS,
-        mem_mb=lambda _, attempt: attempt * (3000 + megabytes(plan.n_pairs)),
+        mem_mb=memory(plan.n_pairs),
         runtime=lambda _, attempt: attempt * 30,
     params:
         arguments=lambda wildcards: f"{runs.cell(**wildcards)} {runs.stack(**wildcards)}",
@@ -23,7 +23,8 @@ rule stack:
         train("grid")
 
 
-rule cell:
+# Not `cell`: profiles/slurm makes groups of that rule's jobs, and jobs of a group are submitted, local or not.
+rule take_cell:
     input:
         STACK,
     output:

@@ -64,8 +64,13 @@ def identified(training):
 
 
 def memory(n_pairs):
-    """Return the limit of a training run's memory."""
-    return lambda _, attempt: attempt * megabytes(n_pairs)
+    """Return the limit of a training run's memory, whose pairs may depend on wildcards."""
+
+    def limit(wildcards, attempt):
+        pairs = n_pairs(**wildcards) if callable(n_pairs) else n_pairs
+        return attempt * megabytes(pairs, device.name)
+
+    return limit
 
 
 def time_limit(rounds):

@@ -63,17 +63,28 @@ def main() -> None:
     torch.set_num_threads(1)
     device, report = choose_device(args.device), functools.partial(print, flush=True)
     with ExitStack() as held:
-        if device == "cuda":
-            torch.cuda.set_device(held.enter_context(devices.card(torch.cuda.device_count())))
-            report(f"on {torch.cuda.get_device_name()}")
         try:
+            if device == "cuda":
+                take_card(held, report)
             train(args, rates, ends, output, device, report)
-        except torch.cuda.OutOfMemoryError as error:
+        except torch.AcceleratorError as error:
+            raise StudyError(f"the GPU failed: {str(error).splitlines()[0]}") from error
+        except RuntimeError as error:  # cuBLAS says in its own way that there is no memory
+            if not isinstance(error, torch.cuda.OutOfMemoryError) and "CUBLAS_STATUS_ALLOC_FAILED" not in str(error):
+                raise
             raise StudyError(
                 f"not enough memory on the GPU for {args.model}: run fewer steps at once (--cores)"
             ) from error
-        except torch.AcceleratorError as error:
-            raise StudyError(f"the GPU failed: {str(error).splitlines()[0]}") from error
+
+
+def take_card(held: ExitStack, report: Callable[[str], None]) -> None:
+    """Choose one of the GPUs until the stack ends, and tell which."""
+    usable = [n for n in range(torch.cuda.device_count()) if torch.cuda.get_device_capability(n) >= devices.OLDEST]
+    torch.cuda.set_device(usable[held.enter_context(devices.card(len(usable)))])
+    report(f"on {torch.cuda.get_device_name()}")
+    # Exported variables choose other kernels, with other bits.
+    torch.backends.cuda.preferred_blas_library("cublas")
+    torch.cuda.tunable.enable(False)
 
 
 def train(
@@ -116,6 +127,7 @@ def train(
         pairings=args.pairings,
         device=device,
         curves="curves.csv" in output,
+        with_nets="rounds.safetensors" in output,
         report=report,
     )
     columns = [*ERRORS, *([PAIRED_ANEW] if args.pairings else [])]

@@ -6,8 +6,10 @@ Asked of the driver itself: `import torch` would cost each call of Snakemake two
 import contextlib
 import ctypes
 import fcntl
+import importlib.util
 import itertools
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,6 +63,12 @@ def missing() -> str:
         return "no driver for an NVIDIA GPU is installed here"
     if driver.cuInit(0):
         return "the driver finds no GPU here"
+    needed, known = _cuda(), ctypes.c_int()
+    if not needed:
+        return "torch is installed without CUDA here"
+    driver.cuDriverGetVersion(ctypes.byref(known))  # 13020: 13.2
+    if known.value // 1000 < needed:
+        return f"the driver here is too old: it knows CUDA {known.value // 1000}, torch needs {needed}"
     count = ctypes.c_int()
     if driver.cuDeviceGetCount(ctypes.byref(count)) or not count.value:
         return "the driver finds no GPU here"
@@ -68,6 +76,15 @@ def missing() -> str:
     if newest < OLDEST:
         return f"the GPU here is too old: compute capability {_spell(newest)}, needed is {_spell(OLDEST)}"
     return ""
+
+
+def _cuda() -> int:
+    """Return the major version of CUDA that torch is built for, 0 for none."""
+    found = importlib.util.find_spec("torch")
+    if not found or not found.origin:
+        return 0
+    version = re.search(r"^cuda\b.*['\"](\d+)\.", Path(found.origin).with_name("version.py").read_text(), re.MULTILINE)
+    return int(version[1]) if version else 0
 
 
 def _capability(driver: ctypes.CDLL, card: int) -> tuple[int, int]:

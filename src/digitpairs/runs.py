@@ -213,12 +213,13 @@ def minutes(epochs: int, batch_size: int, n_train: int, rounds: int) -> int:
     return START_MINUTES + math.ceil(3 * seconds / 60)
 
 
-def megabytes(n_pairs: int) -> int:
-    """Limit a training run's memory by the pairs of all its datasets.
+def megabytes(n_pairs: int, device: str = "cpu") -> int:
+    """Limit a training run's memory, that of a GPU not counted, by the pairs of all its datasets.
 
-    It took 650 MB, half of them for Snakemake, and less than 30 for 1,000 pairs.
+    It took 650 MB, half of them for Snakemake, and less than 30 for 1,000 pairs. What CUDA's libraries and a recorded
+    epoch take beside them is a guess.
     """
-    return 1000 + math.ceil(0.03 * n_pairs)
+    return (1000 if device == "cpu" else 4000) + math.ceil(0.03 * n_pairs)
 
 
 def identity(*parts: str) -> str:

@@ -38,6 +38,7 @@ SwitchType=switch/none
 MpiDefault=none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
+GresTypes=gpu
 JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherParams=OverMemoryKill
 JobAcctGatherFrequency=1
@@ -48,7 +49,7 @@ KillWait=1
 ReturnToService=2
 PartitionName=all Nodes=ALL Default=YES State=UP
 """
-NODE = "NodeName={name} NodeHostname=localhost NodeAddr={host} Port={port} CPUs=1 RealMemory=8000\n"
+NODE = "NodeName={name} NodeHostname=localhost NodeAddr={host} Port={port} CPUs=1 RealMemory=8000 Gres=gpu:1\n"
 
 
 @dataclass
@@ -145,6 +146,7 @@ def slurm(folder: Path) -> Iterator[Cluster]:
     configuration = CONFIGURATION.format(folder=folder, host=HOST, port=port, user=user)
     nodes = (NODE.format(name=name, host=HOST, port=port) for name, port in zip(NODES, node_ports, strict=True))
     (folder / "slurm.conf").write_text(configuration + "".join(nodes))
+    (folder / "gres.conf").write_text("Name=gpu File=/dev/null\n")  # a card, as far as Slurm looks
     (folder / "state").mkdir()
     (folder / "key").touch(mode=0o600)
     (folder / "key").write_bytes(secrets.token_bytes(64))

@@ -105,6 +105,23 @@ def test_jobs_that_fail_are_repeated_with_higher_limits(finished: Study, cluster
     assert limits(cluster, ids) == second
 
 
+def test_stacks_ask_for_a_gpu(cluster: Cluster, study: Study) -> None:
+    """They alone are submitted; on nodes without a GPU they end with one line. Then, with processors in its place."""
+    study.set("train.device", "cuda")
+    failed = study.fails("snakemake", *PROFILE, "--retries", "0", GRID)
+    ids = submissions(failed)
+    assert len(ids) == 3
+    for job in ids:
+        assert re.search(r"^ +Tres\S+=gres[:/]gpu:1$", cluster.run("scontrol", "show", "job", job), re.M)
+    log = study.path / "logs/grid/siamese/batch_size~20.log"
+    assert log.read_text(encoding="utf-8").startswith(
+        "error: params.yaml: train.device = 'cuda', but torch sees no GPU"
+    )
+    study.set("train.device", "cpu")
+    study.env["DIGITPAIRS_STACKS"] = "1"
+    assert len(submissions(study.run("snakemake", *PROFILE, GRID).output)) == 3
+
+
 def test_nodes_are_drained_and_lost(finished: Study, cluster: Cluster, study: Study) -> None:
     drained, lost = NODES
     with in_background(study, GRID) as snakemake:

@@ -184,4 +184,4 @@ def test_limits() -> None:
     assert small.longest("baseline") == {"epochs": 4, "batch_size": 20, "n_train": PARAMS["data"]["n_train"]}
     assert small.plan.n_pairs == sum(PARAMS["data"][f"n_{split}"] for split in ("train", "validation", "test"))
     assert small.minutes("baseline", 3) == minutes(4, 20, 1000, 3)
-    assert megabytes(0) == 1000 < megabytes(1000) <= 1030
+    assert megabytes(0) == 1000 < megabytes(1000) <= 1030 < megabytes(1000, "cuda")

@@ -1,5 +1,7 @@
 """The steps of a GPU, with the processor in its place: cells are trained as stacks, and each is a step of its own."""
 
+import shutil
+
 from studies import Study
 from test_matrix import CELLS, cell
 
@@ -22,6 +24,18 @@ def test_cells_of_stacks(study: Study) -> None:
     assert ran.jobs & stacks == {stack("baseline")}
     assert {path: (study.path / path).read_bytes() for path in CELLS} == before
     assert (study.path / cell("baseline").replace("0.01", "0.1")).exists()
+    shutil.rmtree(study.path / "results/grid")
+    ran = study.snakemake(**STACKED)
+    assert ran.jobs >= stacks | CELLS
+    assert not ran.trained & stacks  # they came from the cell cache
+    assert {path: (study.path / path).read_bytes() for path in CELLS} == before
     study.set("grid.baseline.learning_rate", [0.01])
     assert study.snakemake().jobs >= CELLS
     assert study.snakemake().jobs == set()
+
+
+def test_a_step_on_another_machine_needs_no_gpu(study: Study) -> None:
+    """What a cluster starts there for a step does as the first process decided, even where it sees no GPU."""
+    study.set("train.device", "cuda")
+    output = study.run("snakemake", "--cores", "all", "--mode", "remote", "--dry-run", "results/grid.csv").output
+    assert stack("baseline") in output

@@ -85,13 +85,16 @@ class Stack:
         self.optimizer = Adam(dict(self.ensemble.named_parameters()), configurations)
         self.order = torch.zeros(self.ensemble.size, data.pairs, dtype=torch.long, device=device)
         self.losses = torch.zeros(self.ensemble.size, device=device)
+        self._rates: list[float] = []
         self._orders: tuple[int, Tensor] = (0, self.order[:0])
         self._replay: Callable[[], None] | None = None
 
     def train_epoch(self, epochs: int) -> Tensor:
         """Train for one more of `epochs` epochs; return each network's mean main loss: (slots * rounds)."""
         rates = [learning_rate(c, self.epoch, epochs) for c in self.configurations]
-        self.optimizer.rates.copy_(torch.tensor(rates))
+        if rates != self._rates:  # a copy from the processor waits for the GPU
+            self.optimizer.rates.copy_(torch.tensor(rates))
+            self._rates = rates
         self.epoch += 1
         self.order.copy_(self._next_order(epochs).repeat(len(self.configurations), 1))
         self.ensemble.train()
@@ -119,12 +122,12 @@ class Stack:
                 [generator(c, crossed(c, r)[1], epoch).permutation(self.data.pairs) for r in self.rounds]
                 for epoch in range(first, min(epochs, first + AHEAD - 1) + 1)
             ]
-            orders = torch.from_numpy(np.array(shuffles)).to(self.device)
+            orders = torch.from_numpy(np.array(shuffles)).to(self.order.device)
             self._orders = first, orders
         return orders[self.epoch - first]
 
     def _record(self) -> Callable[[], None]:
-        """Record an epoch as a CUDA graph. On a processor, compute it each time."""
+        """Record an epoch as a CUDA graph; return what replays it. On a processor, compute it each time."""
         if self.device == "cpu":
             return self.compute_epoch
         changed = [*self.optimizer.moments.values(), self.optimizer.gradients, self.optimizer.steps]
@@ -134,15 +137,23 @@ class Stack:
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):  # what libraries make at their first use cannot be recorded
-            self.compute_epoch(2)
+            self.compute_epoch(None if self.data.pairs % self.configurations[0].batch_size else 2)  # each shape
         torch.cuda.current_stream().wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        with torch.cuda.graph(graph, stream=stream):  # graphs of one stream share what cuBLAS works in
             self.compute_epoch()
         with torch.no_grad():
             for tensor, value in zip(changed, kept, strict=True):
                 tensor.copy_(value)
-        return graph.replay
+        ends = itertools.cycle([torch.cuda.Event(), torch.cuda.Event()])
+
+        def replay() -> None:
+            end = next(ends)
+            end.synchronize()  # with the epoch before the last: what is told of progress is never far ahead
+            graph.replay()
+            end.record()
+
+        return replay
 
     def state(self, slot: int) -> dict[str, Tensor]:
         """Return a slot's state as `Run.state` has it, each (rounds, values)."""

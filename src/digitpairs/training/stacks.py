@@ -10,10 +10,18 @@ from digitpairs import models
 from digitpairs.data.pairs import Splits, pair_anew
 from digitpairs.networks.layers import PairNet
 from digitpairs.training.evaluation import evaluate
-from digitpairs.training.rounds import KEEP_SECONDS, Progress, Trained, has_point
+from digitpairs.training.rounds import KEEP_SECONDS, Progress, has_point
 from digitpairs.training.run import Configuration, Dataset
 from digitpairs.training.stack import SLOTS, Stack
 from digitpairs.training.states import State, StateFolder
+
+
+class Results(NamedTuple):
+    """Rows of the tables `ERRORS` and `CURVES`, and each round's network; as in `Trained`."""
+
+    errors: list[tuple[float, ...]]
+    curves: list[tuple[float, ...]]
+    nets: list[PairNet]
 
 
 class Member(NamedTuple):
@@ -21,6 +29,10 @@ class Member(NamedTuple):
 
     configuration: Configuration
     folder: Callable[[int], StateFolder] | None = None
+
+    def has_begun(self) -> bool:
+        """Return True if states of it are kept."""
+        return self.folder is not None and any(self.folder(0).folder.glob("*"))
 
     def latest(self, epochs: int) -> State | None:
         """Return its latest state after no more than so many epochs."""
@@ -38,12 +50,14 @@ def train_stacks(
     pairings: int = 0,
     device: str = "cuda",
     curves: bool = False,
+    with_nets: bool = True,
     report: Callable[[str], None] = print,
-) -> dict[tuple[float, int], Trained]:
+) -> dict[tuple[float, int], Results]:
     """Train configurations that differ in their learning rate, and evaluate them after each of some numbers of epochs.
 
-    Returns, by learning rate and number of epochs, what `train_rounds` returns of one such run; with networks for the
-    last one. All other arguments are those of `train_rounds`. The states of each end, and one a minute, are kept.
+    Returns, by learning rate and number of epochs, what `train_rounds` returns of one such run; if `with_nets`, the
+    last one with its networks. All other arguments are those of `train_rounds`. The states of each end, and one a
+    minute, are kept.
     """
     branches = models.load(members[0].configuration.model).branches
     numbers = range(first, first + rounds)
@@ -52,14 +66,18 @@ def train_stacks(
     for data in splits:
         if len(datasets) > 1:
             data.offsets = data.offsets.repeat(slots, 1)
-    results: dict[tuple[float, int], Trained] = {}
-    for some in _batched(members, slots):
+    results: dict[tuple[float, int], Results] = {}
+    # A stack continues from states that all its members have: what is new trains in stacks of its own.
+    begun = [member for member in members if member.has_begun()]
+    new = [member for member in members if member not in begun]
+    for some in (*_batched(begun, slots), *_batched(new, slots)):
         filled = [*some, *some[-1:] * (slots - len(some))]
         stack = Stack([member.configuration for member in filled], numbers, splits[0], device)
         points: list[list[tuple[float, ...]]] = [[] for _ in filled]
         for end in sorted(epochs):
             _train_to(stack, filled, end, splits[1], points, curves, report)
-            for slot, trained in enumerate(_evaluate(stack, splits, pairings, points, end == max(epochs))):
+            last = with_nets and end == max(epochs)
+            for slot, trained in enumerate(_evaluate(stack, splits, pairings, points, last)):
                 if slot < len(some):
                     results[some[slot].configuration.learning_rate, end] = trained
     return results
@@ -117,7 +135,7 @@ def _keep(
 
 def _evaluate(
     stack: Stack, splits: Sequence[Dataset], pairings: int, points: Sequence[Sequence[Any]], with_nets: bool
-) -> Iterator[Trained]:
+) -> Iterator[Results]:
     """Yield each slot's results."""
     rounds = len(stack.rounds)
     train_loss, train_error = evaluate(stack.ensemble, splits[0])
@@ -131,5 +149,4 @@ def _evaluate(
         nets: list[PairNet] = []
         if with_nets:
             nets = [stack.ensemble.net(slot * rounds + i) for i in range(rounds)]
-        state = State.join([stack.state(slot)], curve)
-        yield Trained(errors, sorted(curve, key=lambda row: row[:2]), nets, state)
+        yield Results(errors, sorted(curve, key=lambda row: row[:2]), nets)

@@ -74,8 +74,10 @@ def main() -> None:
         while not select.select([sys.stdin], [], [], POLL if dvc else None)[0]:
             if not alive(dvc):
                 snakemake.kill()
-    while left := [process for process in psutil.process_iter() if environment(process).get(MARK) == mark]:
-        _end(left)
+    for _ in range(2):  # for a moment, a process that starts a program has no environment
+        while left := [process for process in psutil.process_iter() if environment(process).get(MARK) == mark]:
+            _end(left)
+        time.sleep(0.1)
 
 
 def started_by_dvc(snakemake: psutil.Process) -> psutil.Process | None:

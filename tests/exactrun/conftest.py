@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from environments import INSTALLED, VERSIONS, Environment, make_environment, using
+from environments import INSTALLED, UNCOMPILED, VERSIONS, Environment, make_environment, using
 from served import hold
 from studies import ROOT, Study, once
 
@@ -66,7 +66,7 @@ def adopted(shared: Path, environment: Environment) -> Study:
     with once(folder) as needed:
         if needed:
             study.path.mkdir(parents=True)
-            source = shutil.copytree(ROOT / "src/exactrun", folder / "exactrun")
+            source = shutil.copytree(ROOT / "src/exactrun", folder / "exactrun", ignore=UNCOMPILED)
             study.env |= {"EXACTRUN": str(source), "PIP_NO_BUILD_ISOLATION": "0", "PIP_QUIET": "1"}
             blocks = re.findall(r"^(?:`(\S+)`:\n)?```(\w*)\n(.*?)^```$", PAGE, re.M | re.S)
             assert len(blocks) == 14

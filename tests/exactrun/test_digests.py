@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exactrun import digests
@@ -248,6 +248,7 @@ def test_names_imported_in_the_text_of_an_error_count() -> None:
     assert code({"run.py": text, "helper.py": ""}, "run.py").keys() == {"run.py", "helper.py"}
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["", "\n", "  \n", "# comment\n", "    # another\n", "\f\n"]), min_size=7, max_size=7))
 def test_blank_lines_and_comments_anywhere_do_not_count(insertions: list[str]) -> None:
     lines = FUNCTION.lstrip().splitlines(keepends=True)
@@ -260,6 +261,7 @@ CONSTANTS = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(CONSTANTS, CONSTANTS)
 def test_constants_differ_by_value_and_type(first: object, second: object) -> None:
     same = (type(first), repr(first)) == (type(second), repr(second))

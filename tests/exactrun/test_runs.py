@@ -725,9 +725,9 @@ def test_a_signal_ends_long_jobs(
 
 HOOK = """
 onsuccess:
-    import time
+    import os, time
     open("begun", "w").close()
-    for _ in range(10):
+    while not os.path.exists("sent"):
         time.sleep(0.1)
     open("ended", "w").close()
 """
@@ -740,6 +740,7 @@ def test_a_signal_after_the_last_job_lets_hooks_end(workflow: Callable[..., Stud
             assert process.poll() is None
             time.sleep(0.05)
         process.terminate()
+        (study.path / "sent").touch()
     assert process.returncode == 0
     assert (study.path / "ended").exists()
 

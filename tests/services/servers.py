@@ -22,6 +22,7 @@ import fsspec
 import pytest
 
 HOST = "127.0.0.1"
+RESERVED: list[socket.socket] = []  # bound, and never listening: a server may take such a port, and nobody else gets it
 
 
 class Line:
@@ -29,7 +30,7 @@ class Line:
 
     def __init__(self, server: int) -> None:
         self.server = server
-        self.port = 0  # any free one at first, then always the same
+        self.port = free_port()
         self.bytes_left = math.inf
         self.transports: set[asyncio.WriteTransport] = set()
         self.loop = asyncio.new_event_loop()
@@ -55,7 +56,6 @@ class Line:
 
     async def _mend(self) -> None:
         self.listener = await asyncio.start_server(self._connect, HOST, self.port)
-        self.port = self.listener.sockets[0].getsockname()[1]
 
     async def _cut(self) -> None:
         self.listener.close()
@@ -120,9 +120,12 @@ class Service:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+    """Return a port that no other process is given as a free one."""
+    probe = socket.socket()
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    probe.bind((HOST, 0))
+    RESERVED.append(probe)
+    return int(probe.getsockname()[1])
 
 
 def need(program: str) -> str:

@@ -18,7 +18,8 @@ NODES = ("one", "two")
 
 # Times are short, so that a test need not wait for them: seconds until a silent node is down (SlurmdTimeout) and its
 # jobs may start elsewhere (cred_expire), until a cancelled job is killed (KillWait), and between two looks at a job's
-# memory (JobAcctGatherFrequency) and time (SchedulerParameters).
+# memory (JobAcctGatherFrequency) and time (SchedulerParameters). Others are long, for a busy machine: until a command
+# gives up (MessageTimeout), and until a job that has ended is forgotten (MinJobAge).
 CONFIGURATION = """
 ClusterName=test
 SlurmctldHost=localhost({host})
@@ -44,7 +45,9 @@ JobAcctGatherParams=OverMemoryKill
 JobAcctGatherFrequency=1
 AccountingStorageType=accounting_storage/none
 SchedulerParameters=sched_interval=1,bf_interval=1
-SlurmdTimeout=6
+SlurmdTimeout=15
+MessageTimeout=60
+MinJobAge=3600
 KillWait=1
 ReturnToService=2
 PartitionName=all Nodes=ALL Default=YES State=UP
@@ -97,8 +100,12 @@ class Cluster:
         log = str(self.folder / f"{node}.log")
         found = psutil.process_iter(["open_files"])
         steps = [process for process in found if log in {file.path for file in process.info["open_files"] or ()}]
-        lost = [process for step in steps for process in (step, *step.children(recursive=True))]
-        for process in lost:  # so that none of them tells of the end of another
+        lost = []
+        for step in steps:  # stopped first, so that none of them starts another, or tells of the end of another
+            with suppress(psutil.NoSuchProcess):
+                step.suspend()
+                lost += [step, *step.children(recursive=True)]
+        for process in lost:
             with suppress(psutil.NoSuchProcess):
                 process.suspend()
         self.daemons.pop(node).close()

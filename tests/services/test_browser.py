@@ -27,6 +27,7 @@ from digitpairs.analysis import claims, findings, measures, selection, statistic
 
 pytestmark = pytest.mark.xdist_group("browser")  # they share a browser
 ROOT = Path(__file__).parents[2]
+PATIENCE = 120_000  # milliseconds, for a busy machine
 EVIL = "z<img src=x onerror=alert(1)>'\""  # a model's name that is a program in HTML
 MEANS = {"baseline": 0.18, "siamese": 0.1, "siamese_aux": 0.03, "twobranch": 0.15, "twobranch_aux": 0.05, EVIL: 0.2}
 MODELS = list(MEANS)
@@ -159,7 +160,7 @@ def browser() -> Iterator[Browser]:
         pytest.fail(reason) if os.getenv("CI") else pytest.skip(reason)
     arguments = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=executable, args=arguments)
+        chromium = playwright.chromium.launch(executable_path=executable, args=arguments, timeout=PATIENCE)
         yield chromium
         chromium.close()
 
@@ -170,6 +171,7 @@ class Opened:
     def __init__(self, context: BrowserContext, report: Path, drawn: str = "html[data-ready]"):
         self.said: list[str] = []
         self.requests: list[str] = []
+        context.set_default_timeout(PATIENCE)
         self.page: Page = context.new_page()
         self.page.on("console", lambda message: self.said.append(f"{message.type}: {message.text}"))
         self.page.on("pageerror", lambda error: self.said.append(f"exception: {error}"))
@@ -177,7 +179,7 @@ class Opened:
         self.page.route("**/*", self.refuse)
         self.url = report.as_uri()
         self.page.goto(self.url)
-        self.page.wait_for_selector(drawn, timeout=60_000)
+        self.page.wait_for_selector(drawn)
 
     def dismiss(self, dialog: Dialog) -> None:
         self.said.append(f"dialog: {dialog.message}")

@@ -123,6 +123,7 @@ def test_stacks_ask_for_a_gpu(cluster: Cluster, study: Study) -> None:
 
 
 def test_nodes_are_drained_and_lost(finished: Study, cluster: Cluster, study: Study) -> None:
+    study = study.in_real_processes()  # whose jobs last longer than looking at them
     drained, lost = NODES
     with in_background(study, GRID) as snakemake:
         cluster.wait_for_job("cells_", RUNNING, f"--nodelist={drained}")
@@ -141,6 +142,7 @@ def test_nodes_are_drained_and_lost(finished: Study, cluster: Cluster, study: St
 def test_a_failed_job_stops_the_study_and_the_next_call_continues(
     finished: Study, cluster: Cluster, study: Study
 ) -> None:
+    study = study.in_real_processes()  # whose jobs last longer than looking at them
     with in_background(study, GRID, "--retries", "0") as snakemake:
         cluster.run("scancel", cluster.wait_for_job("cells_siamese_20", RUNNING))
     assert snakemake.returncode == 1, said(study)

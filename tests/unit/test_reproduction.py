@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import safetensors.numpy
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -80,6 +80,7 @@ def test_differences_are_relative_to_the_value() -> None:
     assert (found.absolute, found.relative) == (1.0, 0.5)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=40), st.sampled_from([".csv", ".json", ".npz", ".safetensors", ".svg"]))
 def test_damaged_files_differ(content: bytes, suffix: str) -> None:
     good = {".npz": npz(a=np.ones(3)), ".safetensors": tensors(1.0)}.get(suffix, b'{"a": 1}')

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from studies import ROOT, Study
 
+UNCOMPILED = shutil.ignore_patterns("__pycache__")  # where another test's Python may be writing
 INSTALLED = "import exactrun\n\nexactrun.install()\n\n"
 VERSIONS = ["9.18.1", "9.22.0", metadata.version("snakemake")]  # the oldest, one between, and the newest
 
@@ -31,7 +32,7 @@ def make_environment(folder: Path, version: str) -> None:
     if version == "none":
         return
     options = ["--quiet", "--no-deps", "--no-build-isolation", "--no-compile", "--disable-pip-version-check"]
-    source = shutil.copytree(ROOT / "src/exactrun", folder / "exactrun")
+    source = shutil.copytree(ROOT / "src/exactrun", folder / "exactrun", ignore=UNCOMPILED)
     done = subprocess.run(
         [
             f"{folder}/bin/python",

@@ -157,7 +157,10 @@ class Program(socketserver.BaseRequestHandler):
         """Become what the client asks for, run, and answer with the exit code."""
         message, streams, *_ = socket.recv_fds(self.request, 1 << 16, 3)
         while len(message) - 8 < int.from_bytes(message[:8], "big"):
-            message += self.request.recv(1 << 16)
+            more = self.request.recv(1 << 16)
+            if not more:  # the client was killed
+                return
+            message += more
         number, *texts = os.fsdecode(message[8:]).split("\0")
         arguments, folder, variables = texts[: int(number)], texts[int(number)], texts[int(number) + 1 :]
         self.enter_namespaces()

@@ -380,7 +380,7 @@ def test_row_20_values_seen_before(study: Study) -> None:
     # Not by a pipe: a worker would keep it open. Now and then one goes on waiting when all is done.
     study.run("sh", "-c", "dvc queue start --jobs 2 > queue.log 2>&1 < /dev/null")
     try:
-        deadline = time.monotonic() + 240
+        deadline = time.monotonic() + 900
         while re.search("Queued|Running", status := study.dvc("queue", "status").output):
             assert time.monotonic() < deadline, status
             time.sleep(1)

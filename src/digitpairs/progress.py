@@ -110,6 +110,7 @@ class Progress(logging.Handler):
         for console in self.consoles:
             console.removeFilter(self._passes)
         if self.thread.ident:
+            self.thread.join()  # a line of its own would follow the last one
             if self.terminal:
                 self._write(CLEAR)
             took = duration(time.monotonic() - self.started)

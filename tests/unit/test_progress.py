@@ -3,6 +3,8 @@
 import io
 import logging
 import re
+import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -56,6 +58,24 @@ def test_steps_are_counted_and_the_rest_was_not_needed(logger: logging.Logger) -
     shown.stop()
     assert re.search(r"Done: 1 step in \d+ s, 2 of 3 were not needed", console(logger))
     assert "rule cell" not in console(logger) and "Finished jobid" not in console(logger)
+
+
+def test_nothing_follows_the_last_line(logger: logging.Logger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though a line of progress was on its way."""
+    shown, begun = Progress([job(0)]), threading.Event()
+
+    def slow() -> str:
+        begun.set()
+        time.sleep(0.3)
+        return "0 of 1 steps done"
+
+    monkeypatch.setattr(progress, "REPEAT", 0.01)
+    monkeypatch.setattr(shown, "line", slow)
+    shown.start(logger)
+    assert begun.wait(60)
+    shown.stop()
+    shown.thread.join()
+    assert console(logger).splitlines()[-1].startswith("Done")
 
 
 def test_a_quiet_run_shows_warnings_alone(logger: logging.Logger) -> None:

@@ -15,6 +15,7 @@ def test_benchmark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyte
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     import gpu
 
+    monkeypatch.setattr(gpu, "ROUNDS", 2)
     monkeypatch.setattr(gpu, "TIMED", [("siamese_aux", 25)])
     monkeypatch.setattr(gpu, "TABLE_1", {"baseline": ((1, 2), (25,))})
     pairs, reference, output = tmp_path / "pairs.npz", tmp_path / "grid.csv", tmp_path / "gpu.json"

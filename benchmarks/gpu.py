@@ -235,14 +235,14 @@ def main() -> None:
     card = torch.cuda.get_device_name() if args.device == "cuda" else "the processor"
     results: dict[str, Any] = {"card": card, "torch": torch.__version__, "speeds": [], "busy": [], "bits": []}
 
-    def write() -> None:
-        if args.output:
-            args.output.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-
-    def say(kind: str, result: dict[str, Any]) -> None:
-        results[kind].append(result)
+    def say(kind: str, result: Any) -> None:
+        if kind in results:
+            results[kind].append(result)
+        else:
+            results[kind] = result
         print(kind, json.dumps(result), flush=True)
-        write()
+        if args.output:  # at once: what fails later loses nothing
+            args.output.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
 
     print(card, torch.__version__, flush=True)
     for model, size in TIMED:
@@ -252,13 +252,9 @@ def main() -> None:
             say("busy", busy(model, size, splits, args.device))
     if not args.skip_grid:
         taken, cells = whole_grid(splits, args.device)
-        results["grid"] = {"cells": len(cells), "rounds": ROUNDS, "seconds": taken}
-        print("grid", json.dumps(results["grid"]), flush=True)
-        write()
+        say("grid", {"cells": len(cells), "rounds": ROUNDS, "seconds": taken})
         if args.reference.exists():
-            results["agreement"] = agreement(cells, args.reference)
-            print("agreement", json.dumps(results["agreement"]), flush=True)
-            write()
+            say("agreement", agreement(cells, args.reference))
         else:
             print(f"agreement: not known, as {args.reference} is not there", flush=True)
 
